@@ -1,0 +1,71 @@
+"""Every error that a caller can meet, each with a code and a sentence for a person.
+
+A sentence says what was expected, what came and what to do. Pages translate the template
+and fill in the parameters; `str(error)` gives the English sentence.
+"""
+
+SENTENCES = {
+    # intake: one file
+    "EMPTY_FILE": "The file is empty (0 bytes).",
+    # projects and storage
+    "DATA_DIR_IN_USE": "The data folder {folder} is in use by process {pid}. Stop that one, or set DN2_DATA to another folder.",
+    "DATA_DIR_UNUSABLE": "The data folder {folder} cannot be used: {reason}. Set DN2_DATA to a folder that can be written.",
+    "DISK_FULL": "The disk is full. What was saved before is unharmed; free some space and try again.",
+    "JOB_CRASHED": "The work stopped unexpectedly {attempts} times and was given up. What was finished is kept.",
+    "NEWER_FORMAT": "The project was written by a newer version (format {found}, this version reads up to {known}). Update the application.",
+    "NO_NORMALS": "This project has no normals yet. Add normal images first.",
+    "NOT_FOUND": "{what} was not found. It may have been deleted or renamed.",
+    "NOTHING_TO_IMPORT": "Nothing to import: no file was given.",
+    "PROJECT_DELETED": "The project was deleted while the work was running.",
+    "PROJECT_NAME": "A project needs a name of 1 to 120 characters.",
+    "VECTORS_DAMAGED": "The stored vectors in {file} are damaged. Choose the backbone again to encode the images anew.",
+}
+
+
+class DN2Error(Exception):
+    """An error with a code, a sentence and the sentence's parameters."""
+
+    def __init__(self, code: str, **params):
+        self.code = code
+        self.params = params
+        super().__init__(sentence(code, params))
+
+    @property
+    def template(self) -> str:
+        return SENTENCES[self.code]
+
+    def __reduce__(self):
+        return _rebuild, (type(self), self.code, self.params)
+
+
+class Rejected(DN2Error):
+    """A file that the intake refuses; the batch goes on."""
+
+
+class WeightsUnavailable(DN2Error):
+    """The weights of a backbone are neither on disk nor to be had."""
+
+
+class ModelMismatch(DN2Error):
+    """Vectors of different fingerprints were about to meet."""
+
+
+class StorageError(DN2Error):
+    """The data folder cannot be read or written as it must."""
+
+
+class NotFound(DN2Error):
+    """A project, image or job that is not (or no longer) there."""
+
+
+class Refused(DN2Error, ValueError):
+    """Arguments or numbers for which no right answer exists."""
+
+
+def sentence(code: str, params: dict) -> str:
+    """The English sentence of a code, filled in."""
+    return SENTENCES[code].format(**params)
+
+
+def _rebuild(kind, code, params):
+    return kind(code, **params)
