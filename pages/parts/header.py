@@ -1,0 +1,151 @@
+"""The top of a page: which project and state, the numbers, and what to do where nothing is yet."""
+
+import logging
+import secrets
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import streamlit as st
+from babel.dates import format_datetime
+
+from dn2core.errors import DN2Error
+from pages.parts.links import go
+from pages.parts.look import raw
+from pages.parts.text import language, md, number, sentence, t, tn
+
+log = logging.getLogger("dn2.pages")
+
+
+def project_header(project, snapshot=None) -> None:
+    """One quiet line under the title: project, normals and their version, k, limit, backbone."""
+    settings = project.settings()
+    state = snapshot.state if snapshot is not None else project.state()
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="dn2_header"):
+        parts = [f"**{md(project.name)}**"]
+        if state is None:
+            parts.append(md(t("no normals yet")))
+        else:
+            judged = snapshot.judge() if snapshot is not None and len(snapshot.normals.ids) else None
+            normals = tn("{n} normal", "{n} normals", state.n)
+            parts.append(
+                md(t("{normals}, version {version}", normals=normals, version=number(state.version)))
+            )
+            parts.append(md(t("k = {k}", k=number(judged.k if judged is not None else settings.k))))
+            if judged is not None:
+                parts.append(md(t("limit {value}", value=raw(judged.limit))))
+            parts.append(md(state.backbone))
+        st.markdown(" &nbsp;·&nbsp; ".join(parts), width="content")
+        if state is not None:
+            with st.popover(
+                t("How it came about"), type="tertiary", icon=":material/info:", key="dn2_came_about"
+            ):
+                _came_about(settings, state, judged)
+
+
+def _came_about(settings, state, judged) -> None:
+    length = t("unit-length features") if state.normalise else t("raw features")
+    lines = [
+        t("Version {version}: {reason}", version=number(state.version), reason=md(state.reason)),
+        t("Made {moment}", moment=md(moment(state.created))),
+        t(
+            "Features: {backbone}, preset {preset}, {length}, fingerprint {fingerprint}",
+            backbone=md(state.backbone),
+            preset=md(state.preset),
+            length=length,
+            fingerprint=md(str(state.fingerprint)[:12]),
+        ),
+        t("Score: mean squared distance to the {k} nearest normals", k=number(settings.k)),
+        t(
+            "Limit: percentile {percentile} of the normals' leave-one-out scores, "
+            "until calibration with known defects replaces it",
+            percentile=f"{settings.percentile:g}",
+        ),
+    ]
+    if judged is not None and not judged.reliable:
+        lines.append(tn("Unreliable: only {n} normal", "Unreliable: only {n} normals", state.n))
+    st.markdown("\n".join(f"- {line}" for line in lines))
+
+
+def moment(value) -> str:
+    """A point in time (aware datetime, ISO text or POSIX seconds) in the reader's zone and language."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    elif isinstance(value, int | float):
+        value = datetime.fromtimestamp(value, UTC)
+    if value.tzinfo is None:
+        value = value.replace(tzinfo=UTC)
+    try:
+        zone = ZoneInfo(st.context.timezone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone = UTC
+    try:
+        return format_datetime(value.astimezone(zone), "d MMM y, HH:mm", locale=language())
+    except Exception:  # a language that Babel has no calendar for
+        return format_datetime(value.astimezone(zone), "d MMM y, HH:mm", locale="en")
+
+
+def empty_state(
+    title: str,
+    text: str,
+    label: str | None = None,
+    page: str | None = None,
+    *,
+    icon: str = ":material/photo_library:",
+) -> None:
+    """Nothing here yet: what to do next, and the one button (to a page by its name) that does it."""
+    with st.container(border=True, horizontal_alignment="center", gap="small", key="dn2_empty"):
+        st.space("small")
+        st.markdown(f"#### {icon} {title}", width="content")
+        st.markdown(text, width="content")
+        if (
+            label
+            and page
+            and st.button(label, type="primary", icon=":material/arrow_forward:", key="dn2_empty_go")
+        ):
+            go(page)
+        st.space("small")
+
+
+def need_project(project) -> None:
+    """Stop the page with what to do next where the address names no project."""
+    if project is not None:
+        return
+    empty_state(
+        t("No project is open"),
+        t("Choose a project on the Home page, or open the demo there."),
+        t("Go to Home"),
+        "home",
+    )
+    st.stop()
+
+
+def number_row(numbers: list[tuple]) -> None:
+    """The row of numbers at the top: (label, value) or (label, value, help)."""
+    with st.container(horizontal=True, gap="small", key="dn2_numbers"):
+        for label, value, *more in numbers:
+            st.metric(label, value, border=True, help=more[0] if more else None)
+
+
+def problem(error: DN2Error | str, params: dict | None = None) -> None:
+    """An error as a sentence on the page."""
+    st.error(md(sentence(error, params)), icon=":material/error:")
+
+
+@contextmanager
+def sentences():
+    """Errors inside become a sentence on the page; what nobody expected is logged under a number."""
+    try:
+        yield
+    except DN2Error as error:
+        problem(error)
+    except Exception:
+        mark = secrets.token_hex(4)
+        log.exception("page failed, shown as %s", mark)
+        st.error(
+            t(
+                "Something unexpected happened. The log of the server has the details under {mark}.",
+                mark=mark,
+            ),
+            icon=":material/error:",
+        )

@@ -1,0 +1,102 @@
+"""Work in the background as a page shows it: how far, how fast, how long, and a way out."""
+
+import streamlit as st
+
+from pages.parts.service import store
+from pages.parts.text import md, number, sentence, t
+
+POLL_SECONDS = 0.7
+
+
+def job_panel(project, kinds: tuple[str, ...] | None = None) -> bool:
+    """Draw the unfinished jobs of a project (of some kinds); the page runs anew when one of them ends.
+
+    Returns:
+        whether there is one.
+    """
+    ids = [job.id for job in _active(project.id, kinds)]
+    if ids:
+        st.fragment(_panel, run_every=POLL_SECONDS)(project.id, tuple(ids), kinds)
+    return bool(ids)
+
+
+def sidebar_jobs(project) -> None:
+    """The running job, small, for the sidebar; polls without running the page."""
+    ids = tuple(job.id for job in _active(project.id, None))
+    st.fragment(_small, run_every=POLL_SECONDS if ids else 3.0)(project.id, ids)
+
+
+def last_failure(project, kind: str) -> None:
+    """Say what went wrong when the latest job of this kind failed; nothing otherwise."""
+    job = next((job for job in store().jobs.recent(project.id) if job.kind == kind), None)
+    if job is not None and job.state == "failed":
+        st.error(md(sentence(job.error_code, job.error_params)), icon=":material/error:")
+
+
+def _active(project_id: str, kinds) -> list:
+    return [job for job in store().jobs.active(project_id) if kinds is None or job.kind in kinds]
+
+
+def _panel(project_id: str, ids: tuple, kinds) -> None:
+    jobs = _active(project_id, kinds)
+    if tuple(job.id for job in jobs) != ids:
+        st.rerun()
+    for job in jobs:
+        with st.container(border=True, key=f"dn2_job_{job.id}"):
+            left, right = st.columns([5, 1], vertical_alignment="center")
+            left.progress(_share(job), f"**{title(job)}** &nbsp; {md(progress(job))}")
+            with right.container(horizontal_alignment="right"):
+                st.button(
+                    t("Stop"),
+                    key=f"dn2_stop_{job.id}",
+                    icon=":material/stop_circle:",
+                    on_click=store().jobs.cancel,
+                    args=(job.id,),
+                    help=t("Stops after the images at hand. What is finished by then is kept."),
+                )
+
+
+def _small(project_id: str, ids: tuple) -> None:
+    jobs = _active(project_id, None)
+    if bool(jobs) != bool(ids):
+        st.rerun()  # the page has something new to show, and the polling changes its pace
+    for job in jobs:
+        st.progress(_share(job), f"{title(job)} &nbsp; {md(progress(job, brief=True))}")
+
+
+def title(job) -> str:
+    """What a job does, in two words."""
+    titles = {
+        "intake": t("Taking in images"),
+        "reencode": t("Encoding anew"),
+        "map": t("Drawing the map"),
+    }
+    return titles.get(job.kind, t("Working"))
+
+
+def progress(job, *, brief: bool = False) -> str:
+    """How far a job is, its speed and the time left, as plain text."""
+    if job.state == "queued":
+        return t("waiting for its turn")
+    if not job.total:
+        return t("preparing")
+    parts = [t("{done} of {total}", done=number(job.done), total=number(job.total))]
+    if not brief and job.rate:
+        parts.append(t("{rate} images/s", rate=number(job.rate, 0 if job.rate >= 10 else 1)))
+    if job.seconds_left is not None and job.done < job.total:
+        parts.append(t("{time} left", time=duration(job.seconds_left)))
+    return " · ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """A time span in the two words that fit it."""
+    seconds = max(1, round(seconds))
+    if seconds < 90:
+        return t("{n} s", n=number(seconds))
+    if seconds < 5400:
+        return t("{n} min", n=number(round(seconds / 60)))
+    return t("{n} h", n=number(seconds / 3600, 1))
+
+
+def _share(job) -> float:
+    return min(1.0, job.done / job.total) if job.total else 0.0

@@ -1,0 +1,133 @@
+"""One look for every page: verdict colours with their icon and word, numbers, the plotly template."""
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.parts.text import number, t
+
+PASS, REVIEW, REJECT = "#009E73", "#E69F00", "#D55E00"  # Okabe-Ito: told apart by colour-blind readers
+NORMAL, SELECTED = "#56B4E9", "#0072B2"
+PLAIN = "#8A8F98"
+TONES = {"pass": PASS, "review": REVIEW, "reject": REJECT, "normal": NORMAL, "plain": PLAIN}
+ICONS = {
+    "pass": ":material/check_circle:",
+    "review": ":material/help:",
+    "reject": ":material/report:",
+    "normal": ":material/grid_view:",
+    "plain": ":material/image:",
+}
+BADGES = {"pass": "green", "review": "orange", "reject": "red", "normal": "blue", "plain": "gray"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a verdict is shown: never by colour alone."""
+
+    colour: str
+    icon: str
+    word: str
+
+
+def verdict(name: str) -> Verdict:
+    """The look of "pass", "review", "reject" or "normal"."""
+    words = {
+        "pass": t("pass"),
+        "review": t("review"),
+        "reject": t("reject"),
+        "normal": t("normal"),
+        "plain": t("not judged"),
+    }
+    return Verdict(TONES[name], ICONS[name], words[name])
+
+
+def percent(value: float, places: int = 1) -> str:
+    """A share that is given in percent, as "99.6 %"; never rounded up to a full 100."""
+    if value is None or value != value:
+        return "–"
+    step = 10.0**-places
+    if value < 100:
+        value = min(value, 100 - step)
+    return t("{value} %", value=number(value, places if value != 100 else 0))
+
+
+def percentile(value: float) -> str:
+    """A percentile among the normals, as people read it."""
+    return t("farther than {share} of the normals", share=percent(value))
+
+
+def times(value: float) -> str:
+    """A multiple of the usual spacing between normals, as "2.3 x"."""
+    if value is None or value != value:
+        return "–"
+    return t("{value} x", value=number(value, 1 if value < 100 else 0))
+
+
+def raw(value: float) -> str:
+    """A score or limit with three digits that matter."""
+    if value is None or value != value:
+        return "–"
+    size = abs(value)
+    places = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3 if size >= 0.1 else 4
+    return number(value, places if value else 0)
+
+
+def megabytes(size: float) -> str:
+    """A size given in bytes, as "4.2 MB"."""
+    return t("{value} MB", value=number(size / 1e6, 1 if size < 1e8 else 0))
+
+
+def dark() -> bool:
+    """Whether the reader looks at the dark theme."""
+    try:
+        return st.context.theme.type == "dark"
+    except Exception:  # outside a page
+        return False
+
+
+def template() -> go.layout.Template:
+    """The one plotly template: transparent, quiet grid, no decoration, for light and dark."""
+    ink, quiet, line = ("#E6E8EB", "#A9B0BA", "#3A414B") if dark() else ("#1F2630", "#5B6470", "#DDE1E6")
+    axis = {
+        "gridcolor": line,
+        "linecolor": line,
+        "zerolinecolor": line,
+        "tickfont": {"color": quiet, "size": 12},
+        "title": {"font": {"color": quiet, "size": 13}, "standoff": 8},
+        "ticks": "",
+        "automargin": True,
+    }
+    return go.layout.Template(
+        layout={
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"family": "Source Sans, system-ui, sans-serif", "size": 13, "color": ink},
+            "colorway": [NORMAL, REJECT, PASS, REVIEW, SELECTED],
+            "margin": {"l": 8, "r": 8, "t": 28, "b": 8},
+            "xaxis": axis,
+            "yaxis": axis,
+            "bargap": 0.04,
+            "showlegend": False,
+            "hoverlabel": {"font": {"size": 13}},
+            "dragmode": False,
+        }
+    )
+
+
+def plot_config() -> dict:
+    """Options for st.plotly_chart: no toolbar clutter."""
+    return {"displayModeBar": False, "displaylogo": False, "scrollZoom": False}
+
+
+def limit_line(figure: go.Figure, limit: float, *, at: str = "x") -> go.Figure:
+    """Draw the limit as the labelled line that it is on every page; nothing where there is no limit."""
+    if limit is None or limit != limit:
+        return figure
+    label = {"text": t("limit {value}", value=raw(limit)), "font": {"color": REJECT, "size": 12}}
+    style = {"line": {"color": REJECT, "width": 1.5, "dash": "dash"}}
+    if at == "x":
+        figure.add_vline(x=limit, annotation={**label, "yanchor": "bottom", "y": 1}, **style)
+    else:
+        figure.add_hline(y=limit, annotation=label, **style)
+    return figure
