@@ -8,16 +8,21 @@ SENTENCES = {
     # intake: one file
     "EMPTY_FILE": "The file is empty (0 bytes).",
     # projects and storage
+    "BACKBONE_NEEDS_ENCODING": "Another network or preset needs all images to be encoded anew: start that first.",
+    "CATALOGUE_DAMAGED": "The catalogue {file} is damaged. Nothing was changed; restore the project folder from a copy.",
     "DATA_DIR_IN_USE": "The data folder {folder} is in use by process {pid}. Stop that one, or set DN2_DATA to another folder.",
     "DATA_DIR_UNUSABLE": "The data folder {folder} cannot be used: {reason}. Set DN2_DATA to a folder that can be written.",
     "DISK_FULL": "The disk is full. What was saved before is unharmed; free some space and try again.",
     "JOB_CRASHED": "The work stopped unexpectedly {attempts} times and was given up. What was finished is kept.",
+    "K_OUT_OF_RANGE": "Expected k from 1 to {k_max}, got {k}.",
     "NEWER_FORMAT": "The project was written by a newer version (format {found}, this version reads up to {known}). Update the application.",
     "NO_NORMALS": "This project has no normals yet. Add normal images first.",
     "NOT_FOUND": "{what} was not found. It may have been deleted or renamed.",
     "NOTHING_TO_IMPORT": "Nothing to import: no file was given.",
+    "PERCENTILE_OUT_OF_RANGE": "Expected a percentile above 0 and up to 100, got {percentile}.",
     "PROJECT_DELETED": "The project was deleted while the work was running.",
     "PROJECT_NAME": "A project needs a name of 1 to 120 characters.",
+    "STORAGE_FAILED": "{what} could not be read or written: {reason}. What was saved before is unharmed.",
     "VECTORS_DAMAGED": "The stored vectors in {file} are damaged. Choose the backbone again to encode the images anew.",
 }
 

@@ -1,0 +1,128 @@
+"""SQLite as we open it, and the tables of a project."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dn2core.errors import NotFound, StorageError
+
+FORMAT = 1
+APPLICATION_ID = 0x444E3201
+
+PROJECT_TABLES = """
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE images(
+    id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL UNIQUE, format TEXT NOT NULL, mode TEXT NOT NULL,
+    width INTEGER NOT NULL, height INTEGER NOT NULL, bytes INTEGER NOT NULL, notes TEXT NOT NULL);
+CREATE TABLE batches(
+    id INTEGER PRIMARY KEY, role TEXT NOT NULL CHECK (role IN ('normal', 'scored')), source TEXT NOT NULL,
+    created REAL NOT NULL, finished REAL, job_id INTEGER, judged TEXT);
+CREATE TABLE staged(
+    batch_id INTEGER NOT NULL REFERENCES batches(id), position INTEGER NOT NULL, name TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('file', 'folder')), location TEXT NOT NULL,
+    PRIMARY KEY (batch_id, position)) WITHOUT ROWID;
+CREATE TABLE items(
+    id INTEGER PRIMARY KEY, role TEXT NOT NULL, image_id INTEGER NOT NULL REFERENCES images(id),
+    name TEXT NOT NULL, batch_id INTEGER NOT NULL REFERENCES batches(id), added REAL NOT NULL,
+    since INTEGER, until INTEGER);
+CREATE INDEX items_by_image ON items(image_id, role);
+CREATE TABLE outcomes(
+    batch_id INTEGER NOT NULL REFERENCES batches(id), key TEXT NOT NULL, name TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('accepted', 'duplicate', 'rejected')),
+    code TEXT, params TEXT NOT NULL, item_id INTEGER, PRIMARY KEY (batch_id, key)) WITHOUT ROWID;
+CREATE TABLE states(
+    version INTEGER PRIMARY KEY, created REAL NOT NULL, reason TEXT NOT NULL, n INTEGER NOT NULL,
+    backbone TEXT NOT NULL, preset TEXT NOT NULL, fingerprint TEXT NOT NULL);
+CREATE TABLE chunks(
+    id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL);
+CREATE TABLE vectors(
+    image_id INTEGER NOT NULL REFERENCES images(id), fingerprint TEXT NOT NULL,
+    chunk_id INTEGER NOT NULL REFERENCES chunks(id), row INTEGER NOT NULL,
+    PRIMARY KEY (image_id, fingerprint)) WITHOUT ROWID;
+CREATE TABLE maps(
+    id INTEGER PRIMARY KEY, created REAL NOT NULL, kind TEXT NOT NULL, reason TEXT,
+    fingerprint TEXT NOT NULL, normalise INTEGER NOT NULL, file TEXT NOT NULL);
+"""
+
+
+class Database:
+    """A SQLite file with our settings. A connection lives as long as one transaction."""
+
+    def __init__(self, path: Path, tables: str):
+        self.path = path
+        self._tables = tables
+
+    def create(self) -> None:
+        """Lay out the tables in a new file; a file that has them already is left alone."""
+        with self.write() as db:
+            if db.execute("PRAGMA user_version").fetchone()[0]:
+                return
+            for statement in self._tables.split(";"):
+                if statement.strip():
+                    db.execute(statement)
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {FORMAT}")
+
+    def check(self) -> None:
+        """Refuse a file that is damaged or written by a newer version.
+
+        Raises:
+            StorageError: NEWER_FORMAT or CATALOGUE_DAMAGED.
+        """
+        with self.read() as db:
+            found = db.execute("PRAGMA user_version").fetchone()[0]
+            if found > FORMAT:
+                raise StorageError("NEWER_FORMAT", found=found, known=FORMAT)
+            if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                raise StorageError("CATALOGUE_DAMAGED", file=self.path.name)
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        with self._connection() as db:
+            yield db
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, taken at once so that writers queue instead of failing half-way."""
+        with self._connection() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        if not self.path.parent.is_dir():
+            raise NotFound("NOT_FOUND", what="The project")
+        try:
+            db = sqlite3.connect(self.path, timeout=15, isolation_level=None)
+            try:
+                db.row_factory = sqlite3.Row
+                db.execute(f"PRAGMA journal_mode = {journal_mode()}")
+                db.execute("PRAGMA synchronous = FULL")
+                db.execute("PRAGMA foreign_keys = ON")
+                db.execute("PRAGMA trusted_schema = OFF")
+                yield db
+            finally:
+                db.close()
+        except sqlite3.OperationalError as error:
+            if "full" in str(error):
+                raise StorageError("DISK_FULL") from error
+            raise StorageError("STORAGE_FAILED", what=self.path.name, reason=str(error)) from error
+        except sqlite3.DatabaseError as error:
+            raise StorageError("CATALOGUE_DAMAGED", file=self.path.name) from error
+
+
+def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
+    """WAL only where SQLite is free of the WAL-reset corruption bug (fixed in 3.51.3, 3.50.7, 3.44.6)."""
+    fixed = version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
+    return "WAL" if fixed else "TRUNCATE"
+
+
+def dump(value) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,209 @@
+"""The queue of long work: a table that the server writes, workers claim from and pages watch."""
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dn2core.errors import NotFound, sentence
+from dn2core.project.catalogue import Database, dump
+
+LANES = {"intake": "compute", "reencode": "compute", "map": "projection"}
+ATTEMPTS = 3
+STALLED_SECONDS = 180
+
+JOB_TABLES = """
+CREATE TABLE jobs(
+    id INTEGER PRIMARY KEY, project_id TEXT NOT NULL, kind TEXT NOT NULL, lane TEXT NOT NULL, args TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'queued', stage TEXT NOT NULL DEFAULT '',
+    done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0, rate REAL, attempts INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL, started REAL, finished REAL, heartbeat REAL, pid INTEGER,
+    cancel INTEGER NOT NULL DEFAULT 0, error_code TEXT, error_params TEXT NOT NULL DEFAULT '{}');
+CREATE INDEX jobs_by_state ON jobs(state, lane);
+"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of long work. `rate` is in images/s; states: queued, running, done, failed, cancelled."""
+
+    id: int
+    project_id: str
+    kind: str
+    args: dict
+    state: str
+    stage: str
+    done: int
+    total: int
+    rate: float | None
+    attempts: int
+    created: float
+    started: float | None
+    finished: float | None
+    cancelling: bool
+    error_code: str | None
+    error_params: dict = field(default_factory=dict)
+
+    @property
+    def active(self) -> bool:
+        return self.state in ("queued", "running")
+
+    @property
+    def seconds_left(self) -> float | None:
+        return (self.total - self.done) / self.rate if self.rate and self.total else None
+
+    @property
+    def error(self) -> str | None:
+        return sentence(self.error_code, self.error_params) if self.error_code else None
+
+
+class JobQueue:
+    """Jobs in the order in which they came; each lane runs one at a time."""
+
+    def __init__(self, root: Path):
+        self._db = Database(root / "jobs.sqlite", JOB_TABLES)
+        self._db.create()
+
+    def submit(self, project_id: str, kind: str, **args) -> int:
+        """Queue a job; the same job asked for twice is one job. Returns its id."""
+        text = dump(args)
+        with self._db.write() as db:
+            same = db.execute(
+                "SELECT id FROM jobs WHERE project_id = ? AND kind = ? AND args = ? AND state IN ('queued', 'running')",
+                (project_id, kind, text),
+            ).fetchone()
+            if same:
+                return same["id"]
+            return db.execute(
+                "INSERT INTO jobs(project_id, kind, lane, args, created) VALUES (?, ?, ?, ?, ?)",
+                (project_id, kind, LANES[kind], text, time.time()),
+            ).lastrowid
+
+    def job(self, job_id: int) -> Job:
+        """Raises NotFound for an id that does not exist."""
+        with self._db.read() as db:
+            row = db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        if row is None:
+            raise NotFound("NOT_FOUND", what="The job")
+        return _job(row)
+
+    def active(self, project_id: str | None = None) -> list[Job]:
+        """Queued and running jobs, oldest first; of one project or of all."""
+        return self._select("state IN ('queued', 'running') AND (? IS NULL OR project_id = ?) ORDER BY id", project_id)
+
+    def recent(self, project_id: str | None = None, limit: int = 20) -> list[Job]:
+        """Ended jobs, newest first."""
+        return self._select(
+            f"state NOT IN ('queued', 'running') AND (? IS NULL OR project_id = ?) ORDER BY finished DESC LIMIT {int(limit)}",
+            project_id,
+        )
+
+    def cancel(self, job_id: int) -> None:
+        """Ask a job to stop; a queued one ends at once, a running one at its next chunk."""
+        with self._db.write() as db:
+            db.execute("UPDATE jobs SET cancel = 1 WHERE id = ? AND state = 'running'", (job_id,))
+            db.execute(
+                "UPDATE jobs SET cancel = 1, state = 'cancelled', finished = ? WHERE id = ? AND state = 'queued'",
+                (time.time(), job_id),
+            )
+
+    def cancel_project(self, project_id: str) -> None:
+        for job in self.active(project_id):
+            self.cancel(job.id)
+
+    # the worker's side
+
+    def claim(self, lane: str) -> Job | None:
+        """Take the oldest queued job of a lane; None when there is none."""
+        with self._db.read() as db:
+            if not db.execute("SELECT 1 FROM jobs WHERE lane = ? AND state = 'queued' LIMIT 1", (lane,)).fetchone():
+                return None
+        now = time.time()
+        with self._db.write() as db:
+            row = db.execute(
+                "SELECT id FROM jobs WHERE lane = ? AND state = 'queued' ORDER BY id LIMIT 1", (lane,)
+            ).fetchone()
+            if row is None:
+                return None
+            db.execute(
+                "UPDATE jobs SET state = 'running', attempts = attempts + 1, pid = ?, heartbeat = ?,"
+                " started = coalesce(started, ?) WHERE id = ?",
+                (os.getpid(), now, now, row["id"]),
+            )
+            return _job(db.execute("SELECT * FROM jobs WHERE id = ?", (row["id"],)).fetchone())
+
+    def report(self, job_id: int, *, stage: str, done: int, total: int, rate: float | None) -> bool:
+        """Write progress, which is also the sign of life; returns whether the job is asked to stop."""
+        with self._db.write() as db:
+            db.execute(
+                "UPDATE jobs SET stage = ?, done = ?, total = ?, rate = ?, heartbeat = ? WHERE id = ?",
+                (stage, done, total, rate, time.time(), job_id),
+            )
+            return bool(db.execute("SELECT cancel FROM jobs WHERE id = ?", (job_id,)).fetchone()["cancel"])
+
+    def finish(self, job_id: int, state: str, code: str | None = None, params: dict | None = None) -> None:
+        with self._db.write() as db:
+            db.execute(
+                "UPDATE jobs SET state = ?, finished = ?, error_code = ?, error_params = ?, pid = NULL WHERE id = ?",
+                (state, time.time(), code, dump(params or {}), job_id),
+            )
+
+    def requeue(self, job_id: int, *, forgive: bool = False) -> None:
+        """Put a running job back; `forgive` when the interruption was not its fault."""
+        with self._db.write() as db:
+            db.execute(
+                "UPDATE jobs SET state = 'queued', pid = NULL, attempts = attempts - ? WHERE id = ? AND state = 'running'",
+                (int(forgive), job_id),
+            )
+
+    def forgive(self, job_id: int) -> None:
+        """The cause of the crashes was found and set aside: count attempts anew."""
+        with self._db.write() as db:
+            db.execute("UPDATE jobs SET attempts = 1 WHERE id = ?", (job_id,))
+
+    def orphaned(self, pid: int | None = None) -> None:
+        """Requeue the running jobs of a dead worker (of all, without a pid); give up on those that keep crashing."""
+        with self._db.read() as db:
+            rows = db.execute(
+                "SELECT * FROM jobs WHERE state = 'running' AND (? IS NULL OR pid = ?)", (pid, pid)
+            ).fetchall()
+        for row in rows:
+            limit = 1 if row["kind"] == "map" and pid is not None else ATTEMPTS
+            if row["cancel"]:
+                self.finish(row["id"], "cancelled")
+            elif row["attempts"] >= limit:
+                self.finish(row["id"], "failed", "JOB_CRASHED", {"attempts": row["attempts"]})
+            else:
+                self.requeue(row["id"])
+
+    def stalled(self, pid: int) -> bool:
+        """Whether the job that process `pid` runs has shown no sign of life for too long."""
+        with self._db.read() as db:
+            row = db.execute("SELECT heartbeat FROM jobs WHERE state = 'running' AND pid = ?", (pid,)).fetchone()
+        return bool(row) and time.time() - row["heartbeat"] > STALLED_SECONDS
+
+    def _select(self, condition: str, project_id: str | None) -> list[Job]:
+        with self._db.read() as db:
+            return [_job(row) for row in db.execute(f"SELECT * FROM jobs WHERE {condition}", (project_id, project_id))]
+
+
+def _job(row) -> Job:
+    return Job(
+        id=row["id"],
+        project_id=row["project_id"],
+        kind=row["kind"],
+        args=json.loads(row["args"]),
+        state=row["state"],
+        stage=row["stage"],
+        done=row["done"],
+        total=row["total"],
+        rate=row["rate"],
+        attempts=row["attempts"],
+        created=row["created"],
+        started=row["started"],
+        finished=row["finished"],
+        cancelling=bool(row["cancel"]),
+        error_code=row["error_code"],
+        error_params=json.loads(row["error_params"]),
+    )

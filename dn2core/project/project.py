@@ -1,0 +1,404 @@
+"""One project: the images that were given, the normals' versions, and the long work asked for."""
+
+import json
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from dn2core.errors import NotFound, Refused, StorageError, sentence
+from dn2core.ingest import Limits, decode, safe_copy, thumbnail
+from dn2core.project import fsio, vectors
+from dn2core.project.catalogue import PROJECT_TABLES, Database, dump
+from dn2core.project.encoders import encoder_for
+from dn2core.project.jobs import JobQueue
+from dn2core.project.paths import below, by_hash, folder_roots
+from dn2core.project.settings import Settings
+
+Role = Literal["normal", "scored"]
+SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
+THUMBNAIL_SIDE = 256
+
+
+@dataclass(frozen=True)
+class State:
+    """A version of the normals: which images, seen by which encoder. Versions count from 1."""
+
+    version: int
+    created: float
+    reason: str
+    n: int
+    backbone: str
+    preset: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Files given together. `judged` tells by which state scored images were judged when they came in."""
+
+    id: int
+    role: Role
+    source: str
+    created: float
+    finished: float | None
+    job_id: int | None
+    given: int
+    accepted: int
+    duplicate: int
+    rejected: int
+    judged: dict | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file: accepted, duplicate (of item `item_id`) or rejected."""
+
+    key: str
+    name: str
+    status: Literal["accepted", "duplicate", "rejected"]
+    code: str | None
+    params: dict
+    item_id: int | None
+
+    @property
+    def sentence(self) -> str:
+        return sentence(self.code, self.params) if self.code else ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image in a role. Width and height are the original's, in pixels, upright."""
+
+    id: int
+    role: Role
+    name: str
+    sha256: str
+    format: str
+    mode: str
+    width: int
+    height: int
+    bytes: int
+    notes: list
+    batch: int
+    added: float
+
+
+class Project:
+    """An opened project folder."""
+
+    def __init__(self, folder: Path, jobs: JobQueue, weights_dir: Path, limits: Limits | None = None):
+        self.folder = folder
+        self.jobs = jobs
+        self.weights_dir = weights_dir
+        self.limits = limits or Limits()
+        self.db = Database(folder / "project.sqlite", PROJECT_TABLES)
+        self.id = folder.name
+
+    # what the project is
+
+    @property
+    def name(self) -> str:
+        return self._meta("name")
+
+    def settings(self) -> Settings:
+        return Settings(**json.loads(self._meta("settings")))
+
+    def save_settings(self, settings: Settings) -> None:
+        """Write the choice of k, percentile and unit length; a new backbone or preset goes by `change_backbone`."""
+        current = self.settings()
+        if (settings.backbone, settings.preset) != (current.backbone, current.preset):
+            raise Refused("BACKBONE_NEEDS_ENCODING")
+        self._write_meta(settings=dump(asdict(settings)), changed=dump(time.time()))
+
+    def state(self) -> State | None:
+        """The newest version of the normals; None before the first normals are in."""
+        with self.db.read() as db:
+            row = db.execute("SELECT * FROM states ORDER BY version DESC LIMIT 1").fetchone()
+        return State(**dict(row)) if row else None
+
+    def generation(self) -> tuple:
+        """Changes whenever `snapshot()` would."""
+        settings = self.settings()
+        with self.db.read() as db:
+            version = db.execute("SELECT max(version) FROM states").fetchone()[0]
+            scored = db.execute(
+                "SELECT count(*), max(id) FROM items WHERE role = 'scored' AND until IS NULL"
+            ).fetchone()
+        return (self.id, version, *scored, settings)
+
+    # images come in
+
+    def new_batch(self, role: Role, source: str) -> int:
+        """Open a batch to stage files in; returns its id. `source` says where they came from."""
+        with self.db.write() as db:
+            return db.execute(
+                "INSERT INTO batches(role, source, created) VALUES (?, ?, ?)", (role, source, time.time())
+            ).lastrowid
+
+    def stage(self, batch: int, name: str, content) -> None:
+        """Keep one file (bytes, or an object with `read(size)`) for the batch's job."""
+        self.stage_many(batch, [(name, content)])
+
+    def stage_many(self, batch: int, files: list[tuple[str, object]]) -> None:
+        """Keep several files; either all are kept or none is."""
+        folder = self._incoming(batch)
+        folder.mkdir(parents=True, exist_ok=True)
+        written: list[tuple[str, Path]] = []
+        try:
+            for name, content in files:
+                written.append((name, _write_part(folder, content)))
+            with self.db.write() as db:
+                position = db.execute(
+                    "SELECT coalesce(max(position), 0) FROM staged WHERE batch_id = ?", (batch,)
+                ).fetchone()[0]
+                db.executemany(
+                    "INSERT INTO staged(batch_id, position, name, kind, location) VALUES (?, ?, ?, 'file', ?)",
+                    [
+                        (batch, position + offset, name, path.name)
+                        for offset, (name, path) in enumerate(written, start=1)
+                    ],
+                )
+        except BaseException:
+            for _, path in written:
+                path.unlink(missing_ok=True)
+            raise
+
+    def stage_folder(self, batch: int, folder: str | Path) -> None:
+        """Have the batch's job read a folder of the server.
+
+        Raises:
+            NotFound: when it does not exist or is not below a root that the settings allow.
+        """
+        path = Path(folder).expanduser().resolve()
+        if not path.is_dir() or not any(path.is_relative_to(root) for root in folder_roots()):
+            raise NotFound("NOT_FOUND", what="The folder")
+        with self.db.write() as db:
+            position = db.execute(
+                "SELECT coalesce(max(position), 0) + 1 FROM staged WHERE batch_id = ?", (batch,)
+            ).fetchone()[0]
+            db.execute(
+                "INSERT INTO staged(batch_id, position, name, kind, location) VALUES (?, ?, ?, 'folder', ?)",
+                (batch, position, path.name, str(path)),
+            )
+
+    def submit(self, batch: int) -> int:
+        """Queue the batch's job; returns the job's id.
+
+        Raises:
+            Refused: NOTHING_TO_IMPORT for a batch without a file.
+        """
+        with self.db.read() as db:
+            if not db.execute("SELECT 1 FROM staged WHERE batch_id = ?", (batch,)).fetchone():
+                raise Refused("NOTHING_TO_IMPORT")
+        job_id = self.jobs.submit(self.id, "intake", batch=batch)
+        with self.db.write() as db:
+            db.execute("UPDATE batches SET job_id = ? WHERE id = ?", (job_id, batch))
+        return job_id
+
+    def batches(self, role: Role | None = None) -> list[Batch]:
+        """Submitted batches, newest first."""
+        with self.db.read() as db:
+            rows = db.execute(
+                "SELECT b.*, count(o.key) AS given, coalesce(sum(o.status = 'accepted'), 0) AS accepted,"
+                " coalesce(sum(o.status = 'duplicate'), 0) AS duplicate,"
+                " coalesce(sum(o.status = 'rejected'), 0) AS rejected"
+                " FROM batches b LEFT JOIN outcomes o ON o.batch_id = b.id"
+                " WHERE b.job_id IS NOT NULL AND (? IS NULL OR b.role = ?) GROUP BY b.id ORDER BY b.id DESC",
+                (role, role),
+            ).fetchall()
+        return [Batch(**{**dict(row), "judged": json.loads(row["judged"]) if row["judged"] else None}) for row in rows]
+
+    def outcomes(self, batch: int, status: str | None = None) -> list[Outcome]:
+        """What became of each file of a batch, in the order of their names."""
+        with self.db.read() as db:
+            rows = db.execute(
+                "SELECT key, name, status, code, params, item_id FROM outcomes"
+                " WHERE batch_id = ? AND (? IS NULL OR status = ?) ORDER BY name, key",
+                (batch, status, status),
+            ).fetchall()
+        return [Outcome(**{**dict(row), "params": json.loads(row["params"])}) for row in rows]
+
+    # images are looked at
+
+    def item(self, item_id: int) -> Item:
+        """Raises NotFound for an id that is not in this project."""
+        with self.db.read() as db:
+            row = db.execute(
+                "SELECT i.id, i.role, i.name, m.sha256, m.format, m.mode, m.width, m.height, m.bytes, m.notes,"
+                " i.batch_id AS batch, i.added FROM items i JOIN images m ON m.id = i.image_id WHERE i.id = ?",
+                (item_id,),
+            ).fetchone()
+        if row is None:
+            raise NotFound("NOT_FOUND", what="The image")
+        return Item(**{**dict(row), "notes": json.loads(row["notes"])})
+
+    def thumbnails(self, item_ids: list[int]) -> list[bytes]:
+        """JPEG bytes, one for each id in that order; empty bytes for an unknown id."""
+        ids = [int(i) for i in item_ids]
+        with self.db.read() as db:
+            rows = db.execute(
+                "SELECT i.id, m.sha256, m.format FROM items i JOIN images m ON m.id = i.image_id"
+                f" WHERE i.id IN ({','.join('?' * len(ids))})",
+                ids,
+            ).fetchall()
+        found = {row["id"]: row for row in rows}
+        return [self._thumbnail(found[i]["sha256"], found[i]["format"]) if i in found else b"" for i in ids]
+
+    def picture(self, item_id: int) -> tuple[bytes, str]:
+        """The whole picture re-encoded without metadata: (bytes, mime type)."""
+        item = self.item(item_id)
+        return safe_copy(self.original(item.sha256, item.format))
+
+    def what_network_saw(self, item_id: int) -> np.ndarray:
+        """The very pixels that went into the network: (side, side, 3) uint8."""
+        item, state, settings = self.item(item_id), self.state(), self.settings()
+        backbone, preset = (state.backbone, state.preset) if state else (settings.backbone, settings.preset)
+        encoder = encoder_for(backbone, preset, self.weights_dir)
+        data = self.original(item.sha256, item.format)
+        return encoder.view(decode(data, limits=self.limits, at_least=encoder.decode_side).image)
+
+    # images change roles, networks change
+
+    def remove_normals(self, item_ids: list[int], reason: str = "normals removed") -> State:
+        """Take images out of the normals; the version before stays as it was."""
+        with self.db.write() as db:
+            version = self._next_version(db)
+            db.executemany(
+                "UPDATE items SET until = ? WHERE id = ? AND role = 'normal' AND since IS NOT NULL AND until IS NULL",
+                [(version, int(i)) for i in item_ids],
+            )
+            return self.publish(db, reason)
+
+    def change_backbone(self, backbone: str, preset: str) -> int:
+        """Encode all images by another network in the background; the old one serves until all are done."""
+        return self.jobs.submit(self.id, "reencode", backbone=backbone, preset=preset)
+
+    def submit_map(self) -> int:
+        """Queue the drawing of a UMAP of all images; returns the job's id."""
+        return self.jobs.submit(self.id, "map")
+
+    # the worker's side
+
+    def publish(self, db, reason: str, encoder=None) -> State:
+        """Enter the next version of the normals, made of what `items` say; inside a write transaction."""
+        version = self._next_version(db)
+        last = db.execute("SELECT * FROM states ORDER BY version DESC LIMIT 1").fetchone()
+        n = db.execute(
+            "SELECT count(*) FROM items WHERE role = 'normal' AND since <= ? AND until IS NULL", (version,)
+        ).fetchone()[0]
+        state = State(
+            version=version,
+            created=time.time(),
+            reason=reason,
+            n=n,
+            backbone=encoder.name if encoder else last["backbone"],
+            preset=encoder.preset if encoder else last["preset"],
+            fingerprint=encoder.fingerprint if encoder else last["fingerprint"],
+        )
+        db.execute(
+            "INSERT INTO states VALUES (:version, :created, :reason, :n, :backbone, :preset, :fingerprint)",
+            asdict(state),
+        )
+        return state
+
+    def staged(self, batch: int) -> list[dict]:
+        """The files and folders of a batch: position, name, kind, location; ordered by name."""
+        with self.db.read() as db:
+            rows = db.execute(
+                "SELECT position, name, kind, location FROM staged WHERE batch_id = ? ORDER BY name, position", (batch,)
+            ).fetchall()
+        return [dict(row) for row in rows]
+
+    def staged_path(self, batch: int, location: str) -> Path:
+        return below(self._incoming(batch), location)
+
+    def store_original(self, sha256: str, format: str, data: bytes) -> None:
+        """Keep the file's bytes under their hash; content that is there already is left alone."""
+        path = by_hash(self.folder / "originals", sha256, SUFFIXES[format])
+        if not path.exists():
+            fsio.write_atomic(path, data)
+
+    def store_thumbnail(self, sha256: str, data: bytes) -> None:
+        fsio.write_derived(by_hash(self.folder / "thumbs", sha256, ".jpg"), data)
+
+    def original(self, sha256: str, format: str) -> bytes:
+        """The bytes as they were given.
+
+        Raises:
+            NotFound: when the file is gone.
+            StorageError: when it cannot be read.
+        """
+        path = by_hash(self.folder / "originals", sha256, SUFFIXES[format])
+        try:
+            return path.read_bytes()
+        except FileNotFoundError as error:
+            raise NotFound("NOT_FOUND", what="The stored image") from error
+        except OSError as error:
+            raise StorageError("STORAGE_FAILED", what=path.name, reason=error.strerror) from error
+
+    @property
+    def vectors_dir(self) -> Path:
+        return self.folder / "vectors"
+
+    def features(self, image_ids: list[int], fingerprint: str) -> np.ndarray:
+        """Vectors of images under a fingerprint, (n, d) float32, in the order given."""
+        with self.db.read() as db:
+            rows = {
+                row["image_id"]: (row["file"], row["sha256"], row["row"])
+                for row in db.execute(
+                    "SELECT v.image_id, c.file, c.sha256, v.row FROM vectors v JOIN chunks c ON c.id = v.chunk_id"
+                    " WHERE v.fingerprint = ?",
+                    (fingerprint,),
+                )
+            }
+        return vectors.gather(self.vectors_dir, [rows[i] for i in image_ids])
+
+    def touch(self, **meta) -> None:
+        """Note activity, and what the cards on the home page show."""
+        self._write_meta(changed=dump(time.time()), **{key: dump(value) for key, value in meta.items()})
+
+    def _incoming(self, batch: int) -> Path:
+        return below(self.folder / "incoming", str(int(batch)))
+
+    def _thumbnail(self, sha256: str, format: str) -> bytes:
+        path = by_hash(self.folder / "thumbs", sha256, ".jpg")
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            image = decode(self.original(sha256, format), limits=self.limits, at_least=THUMBNAIL_SIDE).image
+            data = thumbnail(image, THUMBNAIL_SIDE)
+            fsio.write_derived(path, data)
+            return data
+
+    @staticmethod
+    def _next_version(db) -> int:
+        return db.execute("SELECT coalesce(max(version), 0) + 1 FROM states").fetchone()[0]
+
+    def _meta(self, key: str) -> str:
+        with self.db.read() as db:
+            return db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()["value"]
+
+    def _write_meta(self, **values: str) -> None:
+        with self.db.write() as db:
+            db.executemany("INSERT OR REPLACE INTO meta(key, value) VALUES (?, ?)", list(values.items()))
+
+
+def _write_part(folder: Path, content) -> Path:
+    """Stream bytes or a readable object into a new file of our own naming."""
+    path = folder / uuid.uuid4().hex
+    with fsio.storage_errors(path):
+        try:
+            with open(path, "wb") as file:
+                if isinstance(content, (bytes, bytearray, memoryview)):
+                    file.write(content)
+                else:
+                    while piece := content.read(1 << 20):
+                        file.write(piece)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    return path
