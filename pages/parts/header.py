@@ -26,7 +26,7 @@ def project_header(project, snapshot=None) -> None:
         if state is None:
             parts.append(md(t("no normals yet")))
         else:
-            judged = snapshot.judge() if snapshot is not None and len(snapshot.normals.ids) else None
+            judged = snapshot.judge() if snapshot is not None else None
             normals = tn("{n} normal", "{n} normals", state.n)
             parts.append(
                 md(t("{normals}, version {version}", normals=normals, version=number(state.version)))
@@ -44,7 +44,7 @@ def project_header(project, snapshot=None) -> None:
 
 
 def _came_about(settings, state, judged) -> None:
-    length = t("unit-length features") if state.normalise else t("raw features")
+    length = t("unit-length features") if settings.normalise else t("raw features")
     lines = [
         t("Version {version}: {reason}", version=number(state.version), reason=md(state.reason)),
         t("Made {moment}", moment=md(moment(state.created))),

@@ -79,13 +79,23 @@ def progress(job, *, brief: bool = False) -> str:
     if job.state == "queued":
         return t("waiting for its turn")
     if not job.total:
-        return t("preparing")
+        return stage(job)
     parts = [t("{done} of {total}", done=number(job.done), total=number(job.total))]
     if not brief and job.rate:
         parts.append(t("{rate} images/s", rate=number(job.rate, 0 if job.rate >= 10 else 1)))
     if job.seconds_left is not None and job.done < job.total:
         parts.append(t("{time} left", time=duration(job.seconds_left)))
     return " · ".join(parts)
+
+
+def stage(job) -> str:
+    """What a job is at, before it can be counted."""
+    words = {
+        "loading the network": t("loading the network"),
+        "encoding": t("encoding"),
+        "preparing": t("preparing"),
+    }
+    return words.get(job.stage, t("preparing"))
 
 
 def duration(seconds: float) -> str:

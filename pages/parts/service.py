@@ -1,25 +1,18 @@
 """What all sessions of this process share: the store with its workers, and the opened snapshots."""
 
 import os
-import threading
 
 import streamlit as st
 
 from dn2core.errors import NotFound
-
-_services: dict[str, object] = {}
-_lock = threading.Lock()
+from dn2core.project.paths import data_dir
+from dn2core.project.snapshot import snapshot as current_snapshot
+from dn2core.project.supervisor import open_service
 
 
 def service():
-    """The process-wide service: the store and the workers that do its jobs; opened by the first caller."""
-    folder = os.environ.get("DN2_DATA", "")
-    with _lock:
-        if folder not in _services:
-            from dn2core.project.supervisor import open_service
-
-            _services[folder] = open_service()
-        return _services[folder]
+    """The process-wide service of the data folder; the first caller opens it and starts its workers."""
+    return open_service(data_dir(), workers=os.environ.get("DN2_WORKERS") != "0")
 
 
 def store():
@@ -39,10 +32,13 @@ def current_project():
 
 
 def snapshot(project):
-    """The project's vectors and distances as they stand; shared by all sessions, never changed."""
-    return _snapshot(str(store().root), project.id, project.generation(), _project=project)
+    """The project's vectors and distances as they stand, or None before the first normals are in.
 
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _snapshot(root: str, project_id: str, generation, _project):
-    return _project.snapshot()
+    Shared by all sessions and never changed; kept in memory by generation.
+    """
+    try:
+        return current_snapshot(project)
+    except NotFound as error:
+        if error.code == "NO_NORMALS":
+            return None
+        raise

@@ -1,0 +1,85 @@
+"""The frame around every page: navigation, the open project and its running work."""
+
+import streamlit as st
+
+from pages.parts.header import sentences
+from pages.parts.jobs import sidebar_jobs
+from pages.parts.links import carried, link
+from pages.parts.service import current_project, store
+from pages.parts.text import md, number, show, t, tn
+
+st.set_page_config(
+    page_title="DN2",
+    page_icon=":material/center_focus_strong:",
+    layout="wide",
+    initial_sidebar_state="expanded",
+)
+
+PAGES = {
+    "home": (t("Home"), ":material/home:"),
+    "normals": (t("Normals"), ":material/grid_view:"),
+    "score": (t("Score"), ":material/fact_check:"),
+    "map": (t("Map"), ":material/scatter_plot:"),
+    "tune": (t("Tune"), ":material/tune:"),
+}
+
+
+def sidebar() -> None:
+    """Which project, where to go, what state it is in, what is running."""
+    st.markdown(f"### :material/center_focus_strong: {t('Visual inspection')}")
+    cards = {card.id: card for card in store().projects()}
+    project = current_project()
+    if cards:
+        _picker(cards, project)
+    for name, (title, icon) in PAGES.items():
+        link(name, title, icon=icon)
+    if project is not None and project.id in cards:
+        st.divider()
+        st.caption(" · ".join(md(part) for part in _state_words(cards[project.id])))
+        sidebar_jobs(project)
+
+
+def _picker(cards: dict, project) -> None:
+    key = "dn2_project"
+    st.session_state[key] = project.id if project is not None and project.id in cards else None
+    st.selectbox(
+        t("Project"),
+        list(cards),
+        format_func=lambda project_id: show(cards[project_id].name),
+        key=key,
+        placeholder=t("Choose a project"),
+        on_change=_picked,
+        label_visibility="collapsed",
+    )
+
+
+def _picked() -> None:
+    st.query_params.from_dict(carried(project=st.session_state["dn2_project"]))
+
+
+def _state_words(card) -> list[str]:
+    if card.version is None:
+        return [t("no normals yet")]
+    words = [
+        tn("{n} normal", "{n} normals", card.normals),
+        t("version {version}", version=number(card.version)),
+    ]
+    if card.scored and card.flagged is not None:
+        words.append(
+            t("{flagged} of {scored} flagged", flagged=number(card.flagged), scored=number(card.scored))
+        )
+    return words
+
+
+page = st.navigation(
+    [
+        st.Page(f"{name}.py", title=title, icon=icon, url_path=name, default=name == "home")
+        for name, (title, icon) in PAGES.items()
+    ],
+    position="hidden",
+)
+with sentences():
+    with st.sidebar:
+        sidebar()
+with sentences():
+    page.run()

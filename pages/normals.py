@@ -1,0 +1,195 @@
+"""Normals: what good parts look like. Give them, watch them come in, look at the odd ones."""
+
+import numpy as np
+import streamlit as st
+from pages.parts.components.gallery import gallery
+from pages.parts.detail import open_detail
+
+from dn2core.project.overview import sizes
+from pages.parts.accounting import accounting
+from pages.parts.backbone import backbone_choice
+from pages.parts.header import need_project, number_row, problem, project_header
+from pages.parts.intake import intake_ways
+from pages.parts.jobs import job_panel, last_failure
+from pages.parts.look import percent, plot_config, raw, times
+from pages.parts.overview import normals_histogram, size_table
+from pages.parts.service import current_project, snapshot
+from pages.parts.text import number, t, tn
+
+
+def normals() -> None:
+    project = current_project()
+    need_project(project)
+    shown = snapshot(project)
+    st.title(t("Normals"), anchor=False)
+    project_header(project, shown)
+    busy = job_panel(project, ("intake", "reencode"))
+    if not busy:
+        last_failure(project, "intake")
+    if shown is None:
+        _first(project, busy)
+        return
+    order, judged = _most_unusual_first(shown)
+    opened = _opened(shown)
+    if opened is not None:
+        open_detail(project, shown, opened, order)
+        return
+    _at_a_glance(project, shown, judged)
+    with st.expander(t("Add normals"), icon=":material/add_photo_alternate:", key="dn2_add"):
+        intake_ways(project, "normal", key="dn2_normals")
+    _gallery(project, shown, order, judged)
+    _more(project, shown, judged)
+
+
+def _first(project, busy: bool) -> None:
+    if not busy:
+        st.markdown(
+            t(
+                "Give images of good parts only: every later image is compared with them. "
+                "A hundred is a fine start, and more can be added at any time."
+            )
+        )
+        intake_ways(project, "normal", key="dn2_normals")
+        backbone_choice(project)
+    accounting(project, project.batches("normal"), key="dn2_account")
+
+
+def _most_unusual_first(shown) -> tuple[list[int], object]:
+    """Item ids by leave-one-out score, highest first, and the judgement; without scores as they came."""
+    judged = shown.judge()
+    ids = np.asarray(shown.normals.ids)
+    scores = np.nan_to_num(np.asarray(judged.normal_scores, dtype=float), nan=-np.inf)
+    if len(scores) != len(ids):
+        return ids.tolist(), judged
+    return ids[np.argsort(-scores, kind="stable")].tolist(), judged
+
+
+def _opened(shown) -> int | None:
+    wanted = st.query_params.get("image", "")
+    if not wanted.isdecimal() or len(wanted) > 18:
+        return None
+    if int(wanted) in set(shown.normals.ids.tolist()):
+        return int(wanted)
+    problem("NOT_FOUND", {"what": t("The image")})
+    return None
+
+
+def _at_a_glance(project, shown, judged) -> None:
+    n = len(shown.normals.ids)
+    beyond = int(np.sum(judged.normal_scores > judged.limit)) if judged.limit == judged.limit else 0
+    if judged.limit != judged.limit:
+        st.markdown(t("One normal is too few for a limit: add more, and new images can be judged."))
+    elif beyond:
+        st.markdown(
+            tn(
+                "{n} normal lies beyond the limit. Look at it first: is it really a good part?",
+                "{n} normals lie beyond the limit. Look at them first: are they really good parts?",
+                beyond,
+            )
+        )
+    else:
+        st.markdown(t("No normal lies beyond the limit."))
+    if not judged.reliable:
+        st.warning(
+            tn(
+                "With {n} normal the limit is unreliable. From about 20 on it can be trusted.",
+                "With {n} normals the limit is unreliable. From about 20 on it can be trusted.",
+                n,
+            ),
+            icon=":material/info:",
+        )
+    number_row(
+        [
+            (t("Normals"), number(n)),
+            (t("Beyond the limit"), number(beyond)),
+            (
+                t("Limit at k = {k}", k=number(judged.k)),
+                raw(judged.limit),
+                t(
+                    "Percentile {percentile} of the normals' own scores, each compared with the others. "
+                    "An image that scores higher is flagged.",
+                    percentile=f"{judged.percentile:g}",
+                ),
+            ),
+            (
+                t("Usual spacing"),
+                raw(judged.spacing),
+                t("Half of the normals have their nearest other normal closer than this."),
+            ),
+        ]
+    )
+
+
+def _gallery(project, shown, order: list[int], judged) -> None:
+    st.markdown(f"##### {t('Most unusual first')}")
+    captions, tones, details = _cells(shown, judged)
+    opened = gallery(
+        key="dn2_normals_gallery",
+        project_id=project.id,
+        ids=order,
+        captions=[captions[i] for i in order],
+        tones=[tones[i] for i in order],
+        details=[details[i] for i in order],
+        height=440 if len(order) > 12 else 240,
+    )
+    if opened is not None:
+        st.query_params["image"] = str(opened)
+        st.rerun()
+
+
+def _cells(shown, judged) -> tuple[dict, dict, dict]:
+    """Caption, tone and spoken detail of each normal by its id."""
+    ids = shown.normals.ids.tolist()
+    if shown.loo is None or not len(judged.normal_scores):
+        return (
+            dict.fromkeys(ids, ""),
+            dict.fromkeys(ids, "normal"),
+            dict(zip(ids, shown.normals.names, strict=True)),
+        )
+    nearest = np.sqrt(np.asarray(shown.loo.distances)[:, 0])
+    spacing = judged.spacing if judged.spacing and judged.spacing > 0 else np.nan
+    multiples = nearest / spacing
+    captions = {i: times(multiple) for i, multiple in zip(ids, multiples, strict=True)}
+    tones = {
+        i: "review" if score > judged.limit else "normal"
+        for i, score in zip(ids, judged.normal_scores, strict=True)
+    }
+    return captions, tones, dict(zip(ids, shown.normals.names, strict=True))
+
+
+def _more(project, shown, judged) -> None:
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.markdown(f"##### {t('How unusual the normals are')}")
+        if len(judged.normal_scores) > 1:
+            st.plotly_chart(
+                normals_histogram(judged.normal_scores, judged.limit, judged.k),
+                theme=None,
+                config=plot_config(),
+                key="dn2_loo_chart",
+                alt=t("Histogram of the normals' leave-one-out scores with the limit"),
+            )
+            st.caption(
+                t(
+                    "Each normal compared with the others. {share} lie at or below the limit.",
+                    share=percent(100 * float(np.mean(judged.normal_scores <= judged.limit))),
+                )
+            )
+        else:
+            st.caption(t("Two normals or more show a distribution here."))
+    with right:
+        st.markdown(f"##### {t('Sizes')}")
+        table = size_table(sizes(project, "normal"))
+        st.dataframe(
+            table,
+            hide_index=True,
+            height=min(38 + 35 * len(table), 260),
+            key="dn2_sizes",
+            alt=t("Image sizes"),
+        )
+        backbone_choice(project)
+    st.markdown(f"##### {t('Where every file went')}")
+    accounting(project, project.batches("normal"), key="dn2_account")
+
+
+normals()
