@@ -3,88 +3,24 @@
 import json
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from dn2core.errors import NotFound, Refused, StorageError, sentence
+from dn2core.errors import NotFound, Refused, StorageError
 from dn2core.ingest import Limits, decode, safe_copy, thumbnail
-from dn2core.project import fsio, vectors
+from dn2core.project import fsio, maps, vectors
 from dn2core.project.catalogue import PROJECT_TABLES, Database, dump
 from dn2core.project.encoders import encoder_for
 from dn2core.project.jobs import JobQueue
 from dn2core.project.paths import below, by_hash, folder_roots
+from dn2core.project.records import Batch, Item, Outcome, Role, State
 from dn2core.project.settings import Settings
+from dn2core.project.snapshot import Snapshot, snapshot
 
-Role = Literal["normal", "scored"]
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
 THUMBNAIL_SIDE = 256
-
-
-@dataclass(frozen=True)
-class State:
-    """A version of the normals: which images, seen by which encoder. Versions count from 1."""
-
-    version: int
-    created: float
-    reason: str
-    n: int
-    backbone: str
-    preset: str
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Files given together. `judged` tells by which state scored images were judged when they came in."""
-
-    id: int
-    role: Role
-    source: str
-    created: float
-    finished: float | None
-    job_id: int | None
-    given: int
-    accepted: int
-    duplicate: int
-    rejected: int
-    judged: dict | None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one file: accepted, duplicate (of item `item_id`) or rejected."""
-
-    key: str
-    name: str
-    status: Literal["accepted", "duplicate", "rejected"]
-    code: str | None
-    params: dict
-    item_id: int | None
-
-    @property
-    def sentence(self) -> str:
-        return sentence(self.code, self.params) if self.code else ""
-
-
-@dataclass(frozen=True)
-class Item:
-    """An image in a role. Width and height are the original's, in pixels, upright."""
-
-    id: int
-    role: Role
-    name: str
-    sha256: str
-    format: str
-    mode: str
-    width: int
-    height: int
-    bytes: int
-    notes: list
-    batch: int
-    added: float
 
 
 class Project:
@@ -260,6 +196,20 @@ class Project:
         encoder = encoder_for(backbone, preset, self.weights_dir)
         data = self.original(item.sha256, item.format)
         return encoder.view(decode(data, limits=self.limits, at_least=encoder.decode_side).image)
+
+    # images are judged
+
+    def snapshot(self) -> Snapshot:
+        """The project as it is now; kept in memory, so asking again costs little.
+
+        Raises:
+            NotFound: NO_NORMALS before the first normals are in.
+        """
+        return snapshot(self)
+
+    def map(self) -> maps.MapTable:
+        """Where the images of `snapshot()` lie on the kept map; a PCA until a map was drawn."""
+        return maps.project_map(self, self.snapshot())
 
     # images change roles, networks change
 

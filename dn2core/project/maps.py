@@ -1,0 +1,101 @@
+"""The map of a project: drawn by a worker, kept on disk, extended without moving a point."""
+
+import io
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dn2core.detect import Bank, leave_one_out
+from dn2core.errors import NotFound, StorageError
+from dn2core.explore import pca_map, place, umap_map
+from dn2core.project import fsio
+from dn2core.project.jobs import Job
+from dn2core.project.paths import below
+from dn2core.project.progress import Progress
+from dn2core.project.snapshot import Snapshot, snapshot
+
+if TYPE_CHECKING:
+    from dn2core.project.project import Project
+
+NEIGHBOURS = 15
+
+
+@dataclass(frozen=True)
+class MapTable:
+    """Where each image of a snapshot lies, normals first, then scored images.
+
+    `placed` marks those that came after the map was drawn: they lie between their nearest mapped images.
+    """
+
+    ids: np.ndarray  # (n,) int64
+    xy: np.ndarray  # (n, 2) float32
+    kind: str  # "umap" or "pca"
+    placed: np.ndarray  # (n,) bool
+    reason: str | None  # why it is not a UMAP
+    made_at: float | None
+
+
+def run(project: "Project", job: Job, progress: Progress) -> None:
+    """Draw the map of all images and keep it. Runs in the projection worker only: numba may abort it."""
+    view = snapshot(project)
+    ids, features = _all(view)
+    progress.stage("drawing the map")
+    bank = Bank(features, normalise=view.settings.normalise)
+    if bank.n < 2:
+        raise NotFound("NO_NORMALS")
+    drawn = umap_map(bank.features, leave_one_out(bank, NEIGHBOURS))
+    progress.check()
+    buffer = io.BytesIO()
+    np.savez(buffer, ids=ids, xy=drawn.xy.astype(np.float32))
+    name = f"{uuid.uuid4().hex}.npz"
+    fsio.write_atomic(below(project.folder / "maps", name), buffer.getvalue())
+    with project.db.write() as db:
+        db.execute(
+            "INSERT INTO maps(created, kind, reason, fingerprint, normalise, file) VALUES (?, ?, ?, ?, ?, ?)",
+            (time.time(), drawn.kind, drawn.reason, view.state.fingerprint, int(view.settings.normalise), name),
+        )
+
+
+def has_map(project: "Project", fingerprint: str, normalise: bool) -> bool:
+    return _newest(project, fingerprint, normalise) is not None
+
+
+def project_map(project: "Project", view: Snapshot) -> MapTable:
+    """The map for a snapshot: the kept one with newer images placed on it, else a PCA of all images."""
+    ids, features = _all(view)
+    kept = _newest(project, view.state.fingerprint, view.settings.normalise)
+    if kept is None:
+        bank = Bank(features, normalise=view.settings.normalise)
+        return MapTable(ids, pca_map(bank.features), "pca", np.zeros(len(ids), bool), None, None)
+    row, map_ids, map_xy = kept
+    order = np.argsort(map_ids)
+    at = order[np.searchsorted(map_ids, ids, sorter=order).clip(max=len(order) - 1)]
+    mapped = map_ids[at] == ids
+    xy = np.where(mapped[:, None], map_xy[at], np.float32(0))
+    if mapped.any() and not mapped.all():
+        bank = Bank(features[mapped], normalise=view.settings.normalise)
+        near = bank.search(features[~mapped], min(NEIGHBOURS, bank.n))
+        xy[~mapped] = place(xy[mapped], near.distances, near.indices)
+    return MapTable(ids, xy, row["kind"], ~mapped, row["reason"], row["created"])
+
+
+def _all(view: Snapshot) -> tuple[np.ndarray, np.ndarray]:
+    ids = np.concatenate([view.normals.ids, view.scored.ids])
+    return ids, np.concatenate([view.normal_features, view.scored_features])
+
+
+def _newest(project: "Project", fingerprint: str, normalise: bool):
+    with project.db.read() as db:
+        rows = db.execute(
+            "SELECT * FROM maps WHERE fingerprint = ? AND normalise = ? ORDER BY id DESC", (fingerprint, int(normalise))
+        ).fetchall()
+    for row in rows:
+        try:
+            with np.load(below(project.folder / "maps", row["file"]), allow_pickle=False) as file:
+                return row, file["ids"], file["xy"]
+        except (OSError, ValueError, KeyError, StorageError):
+            continue
+    return None

@@ -1,0 +1,74 @@
+"""How a running job tells its progress and learns that it must stop."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from dn2core.project.jobs import JobQueue
+
+REPORT_SECONDS = 0.3
+RATE_WINDOW_SECONDS = 15
+
+
+class Stopped(Exception):
+    """The user cancelled the job."""
+
+
+class Interrupted(Exception):
+    """The worker must end; the job goes on later."""
+
+
+class Progress:
+    """Progress of one job, written to the queue a few times a second at most."""
+
+    def __init__(self, jobs: JobQueue, job_id: int, interrupted: Callable[[], bool] = lambda: False):
+        self._jobs = jobs
+        self._job_id = job_id
+        self._interrupted = interrupted
+        self._last_report = 0.0
+        self._marks: deque[tuple[float, int]] = deque()
+        self._stage = ""
+        self._done = self._total = 0
+        self._cancelled = False
+
+    def stage(self, name: str, *, done: int = 0, total: int = 0) -> None:
+        """Begin a stage; `total` 0 means that its length is not known."""
+        self._stage, self._done, self._total = name, done, total
+        self._marks.clear()
+        self._marks.append((time.monotonic(), done))
+        self._report()
+
+    def advance(self, count: int = 1) -> None:
+        self._done += count
+        now = time.monotonic()
+        self._marks.append((now, self._done))
+        while self._marks[0][0] < now - RATE_WINDOW_SECONDS:
+            self._marks.popleft()
+        if now - self._last_report >= REPORT_SECONDS:
+            self._report()
+
+    def flush(self) -> None:
+        self._report()
+
+    def check(self) -> None:
+        """Call between chunks, when all that was done is saved.
+
+        Raises:
+            Stopped: on the user's word.
+            Interrupted: when the worker is told to end.
+        """
+        if self._interrupted():
+            raise Interrupted
+        self._report()
+        if self._cancelled:
+            raise Stopped
+
+    def _report(self) -> None:
+        self._last_report = time.monotonic()
+        self._cancelled |= self._jobs.report(
+            self._job_id, stage=self._stage, done=self._done, total=self._total, rate=self._rate()
+        )
+
+    def _rate(self) -> float | None:
+        (first, before), (last, after) = self._marks[0], self._marks[-1]
+        return (after - before) / (last - first) if last - first > 0.2 and after > before else None

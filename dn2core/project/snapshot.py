@@ -1,0 +1,206 @@
+"""One immutable view of a project: a version of the normals and the scored images judged by it."""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dn2core.detect import Bank, Found, Judgement, ScoreTable, leave_one_out, usual_spacing
+from dn2core.errors import NotFound
+from dn2core.project.records import State
+from dn2core.project.settings import K_MAX, Settings
+
+if TYPE_CHECKING:
+    from dn2core.project.project import Project
+
+_KEPT = 6
+_lock = threading.Lock()
+_snapshots: OrderedDict[tuple, "Snapshot"] = OrderedDict()
+
+
+@dataclass(frozen=True)
+class Items:
+    """Images in one role, in the order in which they came."""
+
+    ids: np.ndarray  # (n,) int64
+    image_ids: np.ndarray  # (n,) int64; equal where the content is equal
+    names: tuple[str, ...]
+    batches: np.ndarray  # (n,) int64
+    added: np.ndarray  # (n,) float64, seconds since 1970
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def position(self, item_id: int) -> int | None:
+        """Where an item stands; None when it is not among these."""
+        found = np.flatnonzero(self.ids == item_id)
+        return int(found[0]) if len(found) else None
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A near normal. `distance` is L2, not squared; `times` is its multiple of the usual spacing."""
+
+    item_id: int
+    name: str
+    distance: float
+    times: float | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Normals, scored images and the table of their neighbours; everything that moving k needs."""
+
+    project_id: str
+    name: str
+    generation: tuple
+    settings: Settings
+    state: State
+    normals: Items
+    scored: Items
+    bank: Bank
+    normal_features: np.ndarray  # (n, d) float32, as the encoder gave them
+    scored_features: np.ndarray  # (q, d) float32, likewise
+    loo: Found | None  # distances (n, K) squared L2; None below two normals
+    found: Found  # distances (q, K) squared L2, indices = positions in normals
+    waiting: int  # scored images whose vectors are still being made
+
+    @cached_property
+    def table(self) -> ScoreTable:
+        return ScoreTable(self.loo, self.found)
+
+    @cached_property
+    def spacing(self) -> float:
+        """Usual distance (L2) of a normal to the nearest other one; NaN below two normals."""
+        return usual_spacing(self.loo) if self.loo else float("nan")
+
+    @cached_property
+    def same_as_normal(self) -> np.ndarray:
+        """(q,) bool: the very same image is among the normals."""
+        return np.isin(self.scored.image_ids, self.normals.image_ids)
+
+    def judge(self, k: int | None = None, percentile: float | None = None) -> Judgement:
+        """Scores and verdicts at k and percentile; the project's own settings by default."""
+        return self.table.judge(k or self.settings.k, percentile or self.settings.percentile)
+
+    def neighbours_of(self, item_id: int, k: int) -> list[Neighbour]:
+        """The k nearest normals of an item, nearest first; a normal is not its own neighbour.
+
+        Raises:
+            NotFound: when the item is in neither set.
+        """
+        position = self.scored.position(item_id)
+        table = self.found
+        if position is None:
+            position, table = self.normals.position(item_id), self.loo
+            if position is None:
+                raise NotFound("NOT_FOUND", what="The image")
+        if table is None:
+            return []
+        distances = np.sqrt(table.distances[position, :k].astype(np.float64))
+        return [
+            Neighbour(
+                item_id=int(self.normals.ids[index]),
+                name=self.normals.names[index],
+                distance=float(distance),
+                times=float(distance / self.spacing) if self.spacing > 0 else None,
+            )
+            for distance, index in zip(distances, table.indices[position, :k], strict=True)
+        ]
+
+
+def snapshot(project: "Project") -> Snapshot:
+    """The project as it is now. Kept in memory by generation; only new images are searched for.
+
+    Raises:
+        NotFound: NO_NORMALS before the first normals are in.
+    """
+    generation = project.generation()
+    with _lock:
+        if generation in _snapshots:
+            _snapshots.move_to_end(generation)
+            return _snapshots[generation]
+        before = next((s for s in reversed(_snapshots.values()) if s.project_id == project.id), None)
+        made = _build(project, generation, before)
+        _snapshots[generation] = made
+        while len(_snapshots) > _KEPT:
+            _snapshots.popitem(last=False)
+        return made
+
+
+def forget(project_id: str) -> None:
+    """Drop what is kept of a project, for instance when it was deleted."""
+    with _lock:
+        for generation in [g for g, s in _snapshots.items() if s.project_id == project_id]:
+            del _snapshots[generation]
+
+
+def _build(project: "Project", generation: tuple, before: Snapshot | None) -> Snapshot:
+    state, settings = project.state(), project.settings()
+    if state is None or state.n == 0:
+        raise NotFound("NO_NORMALS")
+    normals = _items(
+        project, "i.role = 'normal' AND i.since <= ? AND (i.until IS NULL OR i.until > ?)", (state.version,) * 2
+    )
+    with_vector = (
+        "i.role = 'scored' AND i.until IS NULL AND {} EXISTS"
+        " (SELECT 1 FROM vectors v WHERE v.image_id = i.image_id AND v.fingerprint = ?)"
+    )
+    scored = _items(project, with_vector.format(""), (state.fingerprint,))
+    waiting = len(_items(project, with_vector.format("NOT"), (state.fingerprint,)))
+
+    same_bank = before is not None and (before.state, before.settings.normalise) == (state, settings.normalise)
+    if same_bank:
+        bank, loo, normal_features = before.bank, before.loo, before.normal_features
+    else:
+        normal_features = project.features(normals.image_ids.tolist(), state.fingerprint)
+        bank = Bank(normal_features, normalise=settings.normalise)
+        loo = leave_one_out(bank, K_MAX) if bank.n > 1 else None
+
+    known = len(before.scored) if same_bank and _is_start(before.scored.ids, scored.ids) else 0
+    features = project.features(scored.image_ids[known:].tolist(), state.fingerprint).reshape(-1, bank.dim)
+    found = bank.search(features, K_MAX)
+    if known:
+        features = np.concatenate([before.scored_features, features])
+        found = Found(
+            distances=np.concatenate([before.found.distances, found.distances]),
+            indices=np.concatenate([before.found.indices, found.indices]),
+            k=found.k,
+            k_asked=found.k_asked,
+        )
+    return Snapshot(
+        project_id=project.id,
+        name=project.name,
+        generation=generation,
+        settings=settings,
+        state=state,
+        normals=normals,
+        scored=scored,
+        bank=bank,
+        normal_features=normal_features,
+        scored_features=features,
+        loo=loo,
+        found=found,
+        waiting=waiting,
+    )
+
+
+def _items(project: "Project", condition: str, params: tuple) -> Items:
+    with project.db.read() as db:
+        rows = db.execute(
+            f"SELECT i.id, i.image_id, i.name, i.batch_id, i.added FROM items i WHERE {condition} ORDER BY i.id", params
+        ).fetchall()
+    return Items(
+        ids=np.array([row["id"] for row in rows], np.int64),
+        image_ids=np.array([row["image_id"] for row in rows], np.int64),
+        names=tuple(row["name"] for row in rows),
+        batches=np.array([row["batch_id"] for row in rows], np.int64),
+        added=np.array([row["added"] for row in rows], np.float64),
+    )
+
+
+def _is_start(start: np.ndarray, whole: np.ndarray) -> bool:
+    return len(start) <= len(whole) and np.array_equal(start, whole[: len(start)])

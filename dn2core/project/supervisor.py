@@ -1,0 +1,127 @@
+"""The service behind the pages: the data folder, locked, and its workers, kept alive."""
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from dn2core.errors import StorageError
+from dn2core.project.fsio import write_derived
+from dn2core.project.jobs import LANES
+from dn2core.project.store import Store
+
+WATCH_SECONDS = 0.3
+_services: dict[Path, "Service"] = {}
+_opening = threading.Lock()
+
+
+class DataLock:
+    """At most one server, or one command line at work, on a data folder."""
+
+    def __init__(self, root: Path):
+        root.mkdir(parents=True, exist_ok=True)
+        self._owner = root / "owner.json"
+        self._lock = FileLock(root / ".lock")
+
+    def acquire(self) -> None:
+        """Raises StorageError DATA_DIR_IN_USE, naming the process that holds it."""
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise StorageError("DATA_DIR_IN_USE", folder=str(self._owner.parent), pid=self._holder()) from error
+        write_derived(self._owner, json.dumps({"pid": os.getpid()}).encode())
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def _holder(self) -> int | str:
+        try:
+            return json.loads(self._owner.read_text())["pid"]
+        except (OSError, ValueError, KeyError):
+            return "?"
+
+
+class Service:
+    """Owns the data folder while the server runs. Workers start with it and end with it."""
+
+    def __init__(self, root: Path, *, workers: bool = True):
+        self._lock = DataLock(root)
+        self._lock.acquire()
+        self.store = Store(root)
+        self.store.jobs.orphaned()
+        self._workers: dict[str, subprocess.Popen] = {}
+        self._closing = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        if workers:
+            self._watcher.start()
+        atexit.register(self.close)
+
+    def worker_pid(self, lane: str = "compute") -> int | None:
+        worker = self._workers.get(lane)
+        return worker.pid if worker and worker.poll() is None else None
+
+    def close(self) -> None:
+        """End the workers at their next chunk and give the folder back."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        for worker in self._workers.values():
+            worker.terminate()
+        for worker in self._workers.values():
+            try:
+                worker.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
+        self.store.jobs.orphaned()
+        self._lock.release()
+        _services.pop(self.store.root, None)
+
+    def _watch(self) -> None:
+        while not self._closing.is_set():
+            for lane in sorted(set(LANES.values())):
+                self._keep_alive(lane)
+            self._closing.wait(WATCH_SECONDS)
+
+    def _keep_alive(self, lane: str) -> None:
+        worker = self._workers.get(lane)
+        if worker and worker.poll() is None:
+            if not self.store.jobs.stalled(worker.pid):
+                return
+            worker.kill()
+            worker.wait()
+        if worker:
+            self.store.jobs.orphaned(worker.pid)
+            del self._workers[lane]
+        # The drawing of maps is rare and its libraries are large: that worker waits for its first job.
+        if lane == "compute" or any(job.kind == "map" for job in self.store.jobs.active()):
+            self._workers[lane] = self._start(lane)
+
+    def _start(self, lane: str) -> subprocess.Popen:
+        threads = str(os.cpu_count() or 1)
+        return subprocess.Popen(
+            [sys.executable, "-m", "dn2core.project.worker", str(self.store.root), lane],
+            stdin=subprocess.PIPE,
+            env={**os.environ, "OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads},
+            cwd=Path(__file__).parents[2],
+        )
+
+
+def open_service(root: Path, *, workers: bool = True) -> Service:
+    """The service of a data folder, one in a process.
+
+    Raises:
+        StorageError: when another process uses the folder or it cannot be written.
+    """
+    root = Path(root).resolve()
+    with _opening:
+        if root not in _services:
+            _services[root] = Service(root, workers=workers)
+        return _services[root]

@@ -1,0 +1,93 @@
+"""The process that does the long work: `python -m dn2core.project.worker DATA LANE`."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from dn2core.errors import DN2Error, NotFound
+from dn2core.project import intake, maps, reencode
+from dn2core.project.jobs import LANES, Job
+from dn2core.project.progress import Interrupted, Progress, Stopped
+from dn2core.project.store import Store
+
+KINDS: dict[str, Callable] = {"intake": intake.run, "reencode": reencode.run, "map": maps.run}
+POLL_SECONDS = 0.15
+
+log = logging.getLogger("dn2.worker")
+
+
+def run_job(store: Store, job: Job, interrupted: Callable[[], bool] = lambda: False) -> None:
+    """Do a claimed job and write down how it ended. Nothing but an interruption leaves it unfinished."""
+    progress = Progress(store.jobs, job.id, interrupted)
+    try:
+        KINDS[job.kind](store.open(job.project_id), job, progress)
+        progress.flush()
+        store.jobs.finish(job.id, "done")
+    except Stopped:
+        store.jobs.finish(job.id, "cancelled")
+    except Interrupted:
+        store.jobs.requeue(job.id, forgive=True)
+    except NotFound as error:
+        gone = error.code == "NOT_FOUND" and job.project_id not in {card.id for card in store.projects()}
+        store.jobs.finish(job.id, "failed", *(("PROJECT_DELETED",) if gone else (error.code, error.params)))
+    except DN2Error as error:
+        store.jobs.finish(job.id, "failed", error.code, error.params)
+    except MemoryError:
+        store.jobs.finish(job.id, "failed", "OUT_OF_MEMORY")
+    except Exception:
+        log.exception("job %s (%s) failed", job.id, job.kind)
+        store.jobs.finish(job.id, "failed", "JOB_FAILED", {"kind": job.kind, "job": job.id})
+
+
+def run_pending(store: Store) -> int:
+    """Do all queued jobs in this process, for the command line and for tests; returns how many."""
+    count = 0
+    while job := next(filter(None, map(store.jobs.claim, sorted(set(LANES.values())))), None):
+        run_job(store, job)
+        count += 1
+    return count
+
+
+def main(data: str, lane: str) -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    ending = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: ending.set())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    store = Store(Path(data))
+    if lane == "compute":
+        _warm_up(store)
+    while not ending.is_set():
+        job = store.jobs.claim(lane)
+        if job is None:
+            ending.wait(POLL_SECONDS)
+        else:
+            run_job(store, job, ending.is_set)
+
+
+def _end_with_parent() -> None:
+    """The parent holds the other end of stdin: when it is gone, so are we."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def _warm_up(store: Store) -> None:
+    """Load the default network while the user still looks for images."""
+    from dn2core.project.encoders import encoder_for
+    from dn2core.project.settings import Settings
+
+    began = time.monotonic()
+    try:
+        encoder_for(Settings().backbone, Settings().preset, store.weights_dir)
+        log.info("default network loaded in %.1f s", time.monotonic() - began)
+    except DN2Error as error:
+        log.warning("%s", error)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
