@@ -19,7 +19,8 @@ def sizes(project, role: str = "normal") -> list[Size]:
         rows = db.execute(
             "SELECT m.width, m.height, m.format, count(*) AS count FROM items i"
             " JOIN images m ON m.id = i.image_id"
-            " WHERE i.role = ? AND i.until IS NULL GROUP BY m.width, m.height, m.format"
+            " WHERE i.role = ? AND i.until IS NULL AND (i.role = 'scored' OR i.since IS NOT NULL)"
+            " GROUP BY m.width, m.height, m.format"
             " ORDER BY count DESC, m.width, m.height, m.format",
             (role,),
         ).fetchall()

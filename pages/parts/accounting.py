@@ -91,11 +91,7 @@ def outcome_table(outcomes: list) -> pd.DataFrame:
 
 def reason(outcome) -> str:
     """Why a file ended as it did, as plain text."""
-    if outcome.status == "rejected":
-        return sentence(outcome.code, outcome.params)
-    if outcome.status == "duplicate":
-        return t("Same content as an image that is already there.")
-    return t("Accepted.")
+    return sentence(outcome.code, outcome.params) if outcome.code else t("Accepted.")
 
 
 def _status_words(status: str, batch) -> str:

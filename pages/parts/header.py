@@ -122,7 +122,7 @@ def need_project(project) -> None:
 
 def number_row(numbers: list[tuple]) -> None:
     """The row of numbers at the top: (label, value) or (label, value, help)."""
-    with st.container(horizontal=True, gap="small", key="dn2_numbers"):
+    with st.container(horizontal=True, gap="small"):
         for label, value, *more in numbers:
             st.metric(label, value, border=True, help=more[0] if more else None)
 

@@ -92,8 +92,9 @@ def stage(job) -> str:
     """What a job is at, before it can be counted."""
     words = {
         "loading the network": t("loading the network"),
-        "encoding": t("encoding"),
-        "preparing": t("preparing"),
+        "reading the list of files": t("reading the list of files"),
+        "drawing the map": t("drawing the map"),
+        "finishing": t("finishing"),
     }
     return words.get(job.stage, t("preparing"))
 

@@ -100,6 +100,9 @@ def _read(folder: Path, name: str) -> NullTranslations:
         return NullTranslations()
     with path.open("rb") as file:
         catalogue = read_po(file, locale=name if _is_locale(name) else None)
+    for message in list(catalogue):
+        if message.id and not all([message.string] if isinstance(message.string, str) else message.string):
+            catalogue.delete(message.id)  # not translated yet: English
     compiled = io.BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)
