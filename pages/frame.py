@@ -5,12 +5,13 @@ import streamlit as st
 from pages.parts.header import sentences
 from pages.parts.jobs import sidebar_jobs
 from pages.parts.links import carried, link
+from pages.parts.look import favicon
 from pages.parts.service import current_project, store
 from pages.parts.text import md, number, show, t, tn
 
 st.set_page_config(
     page_title="DN2",
-    page_icon=":material/center_focus_strong:",
+    page_icon=favicon(),
     layout="wide",
     initial_sidebar_state="expanded",
 )

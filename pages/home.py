@@ -76,10 +76,12 @@ def _create(key: str) -> None:
 
 
 def _card(card) -> None:
-    with st.container(border=True, height="stretch", key=f"dn2_card_{card.id}"):
+    with st.container(border=True, height="stretch", gap="xsmall", key=f"dn2_card_{card.id}"):
         pictures = _covers(str(store().root), card.id, card.last_activity)
         if pictures:
-            st.image(pictures, width=76, alt=[t("Image of the project")] * len(pictures))
+            with st.container(horizontal=True, gap="xsmall", wrap=False):
+                for picture in pictures:
+                    st.image(picture, width=78, alt=t("Image of the project"))
         else:
             st.caption(f":material/photo_library: {t('No images yet')}")
         st.markdown(f"**{md(card.name)}**")

@@ -11,6 +11,7 @@ from pages.parts.backbone import backbone_choice
 from pages.parts.header import need_project, number_row, problem, project_header
 from pages.parts.intake import intake_ways
 from pages.parts.jobs import job_panel, last_failure
+from pages.parts.links import go
 from pages.parts.look import percent, plot_config, raw, times
 from pages.parts.overview import normals_histogram, size_table
 from pages.parts.service import current_project, snapshot
@@ -21,7 +22,14 @@ def normals() -> None:
     project = current_project()
     need_project(project)
     shown = snapshot(project)
-    st.title(t("Normals"), anchor=False)
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    left.title(t("Normals"), anchor=False)
+    if shown is not None:
+        with right.container(horizontal=True, horizontal_alignment="right"):
+            if st.button(
+                t("Score new images"), type="primary", icon=":material/fact_check:", key="dn2_to_score"
+            ):
+                go("score")
     project_header(project, shown)
     busy = job_panel(project, ("intake", "reencode"))
     if not busy:
@@ -42,7 +50,11 @@ def normals() -> None:
 
 
 def _first(project, busy: bool) -> None:
-    if not busy:
+    if busy:
+        st.caption(
+            t("You can leave this page meanwhile: the work goes on, and the sidebar shows how far it is.")
+        )
+    else:
         st.markdown(
             t(
                 "Give images of good parts only: every later image is compared with them. "
@@ -82,13 +94,13 @@ def _at_a_glance(project, shown, judged) -> None:
     elif beyond:
         st.markdown(
             tn(
-                "{n} normal lies beyond the limit. Look at it first: is it really a good part?",
-                "{n} normals lie beyond the limit. Look at them first: are they really good parts?",
+                "Are these all good parts? {n} lies beyond the limit; the most unusual come first.",
+                "Are these all good parts? {n} lie beyond the limit; the most unusual come first.",
                 beyond,
             )
         )
     else:
-        st.markdown(t("No normal lies beyond the limit."))
+        st.markdown(t("Are these all good parts? None lies beyond the limit; the most unusual come first."))
     if not judged.reliable:
         st.warning(
             tn(
@@ -121,7 +133,13 @@ def _at_a_glance(project, shown, judged) -> None:
 
 
 def _gallery(project, shown, order: list[int], judged) -> None:
-    st.markdown(f"##### {t('Most unusual first')}")
+    st.markdown(
+        f"##### {t('Most unusual first')}",
+        help=t(
+            "Under each: its distance to the other normals as a multiple of the usual spacing. "
+            "The usual spacing is the distance from a normal to the nearest other one, for half of them less."
+        ),
+    )
     captions, tones, details = _cells(shown, judged)
     opened = gallery(
         key="dn2_normals_gallery",
@@ -146,9 +164,9 @@ def _cells(shown, judged) -> tuple[dict, dict, dict]:
             dict.fromkeys(ids, "normal"),
             dict(zip(ids, shown.normals.names, strict=True)),
         )
-    nearest = np.sqrt(np.asarray(shown.loo.distances)[:, 0])
     spacing = judged.spacing if judged.spacing and judged.spacing > 0 else np.nan
-    multiples = nearest / spacing
+    # The root of the score, so that the multiples fall in the order in which the pictures stand.
+    multiples = np.sqrt(np.asarray(judged.normal_scores, dtype=float)) / spacing
     captions = {i: times(multiple) for i, multiple in zip(ids, multiples, strict=True)}
     tones = {
         i: "review" if score > judged.limit else "normal"

@@ -35,7 +35,8 @@ def source_word(source: str) -> str:
 
 
 def accounting(project, batches: list, *, key: str) -> None:
-    """The counts of one of these batches, chosen by the reader, and a table of its refused files."""
+    """The counts of one of these batches (finished ones), chosen by the reader, and a table of its refused files."""
+    batches = [batch for batch in batches if batch.finished is not None]
     if not batches:
         return
     newest_first = sorted(batches, key=lambda batch: batch.id, reverse=True)

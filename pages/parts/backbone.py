@@ -5,7 +5,7 @@ from dn2core.features.backbones import BACKBONES
 from dn2core.features.weights import find
 
 from dn2core.errors import DN2Error
-from pages.parts.header import problem
+from pages.parts.header import backbone_title, problem
 from pages.parts.service import store
 from pages.parts.text import md, number, t
 
@@ -14,10 +14,8 @@ def backbone_choice(project) -> None:
     """The features in use and, behind one click, the others; a change encodes in the background."""
     settings, state = project.settings(), project.state()
     used = state or settings
-    title = BACKBONES[used.backbone].title if used.backbone in BACKBONES else used.backbone
-    with st.expander(
-        t("Features: {backbone}", backbone=md(title)), icon=":material/hub:", key="dn2_features"
-    ):
+    title = md(backbone_title(used.backbone))
+    with st.expander(t("Features: {backbone}", backbone=title), icon=":material/hub:", key="dn2_features"):
         backbone = st.selectbox(
             t("Network"),
             list(BACKBONES),

@@ -18,29 +18,43 @@ log = logging.getLogger("dn2.pages")
 
 
 def project_header(project, snapshot=None) -> None:
-    """One quiet line under the title: project, normals and their version, k, limit, backbone."""
+    """One quiet line under the title: project, normals and their version, k, limit, backbone.
+
+    A click on the line tells how it came about.
+    """
     settings = project.settings()
     state = snapshot.state if snapshot is not None else project.state()
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="dn2_header"):
-        parts = [f"**{md(project.name)}**"]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_header"):
+        st.markdown(f"**{md(_short(project.name, 48))}**", width="content")
         if state is None:
-            parts.append(md(t("no normals yet")))
-        else:
-            judged = snapshot.judge() if snapshot is not None else None
-            normals = tn("{n} normal", "{n} normals", state.n)
-            parts.append(
-                md(t("{normals}, version {version}", normals=normals, version=number(state.version)))
-            )
-            parts.append(md(t("k = {k}", k=number(judged.k if judged is not None else settings.k))))
-            if judged is not None:
-                parts.append(md(t("limit {value}", value=raw(judged.limit))))
-            parts.append(md(state.backbone))
-        st.markdown(" &nbsp;·&nbsp; ".join(parts), width="content")
-        if state is not None:
-            with st.popover(
-                t("How it came about"), type="tertiary", icon=":material/info:", key="dn2_came_about"
-            ):
-                _came_about(settings, state, judged)
+            st.markdown(md(t("no normals yet")), width="content")
+            return
+        judged = snapshot.judge() if snapshot is not None else None
+        line = " · ".join(md(part) for part in _line(settings, state, judged))
+        with st.popover(line, type="tertiary", key="dn2_came_about", help=t("How it came about")):
+            _came_about(settings, state, judged)
+
+
+def _line(settings, state, judged) -> list[str]:
+    normals = tn("{n} normal", "{n} normals", state.n)
+    parts = [
+        t("{normals}, version {version}", normals=normals, version=number(state.version)),
+        t("k = {k}", k=number(judged.k if judged is not None else settings.k)),
+    ]
+    if judged is not None:
+        parts.append(t("limit {value}", value=raw(judged.limit)))
+    return [*parts, backbone_title(state.backbone)]
+
+
+def backbone_title(name: str) -> str:
+    """The name of a backbone as people write it."""
+    from dn2core.features.backbones import BACKBONES
+
+    return BACKBONES[name].title if name in BACKBONES else name
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _came_about(settings, state, judged) -> None:
@@ -50,7 +64,7 @@ def _came_about(settings, state, judged) -> None:
         t("Made {moment}", moment=md(moment(state.created))),
         t(
             "Features: {backbone}, preset {preset}, {length}, fingerprint {fingerprint}",
-            backbone=md(state.backbone),
+            backbone=md(backbone_title(state.backbone)),
             preset=md(state.preset),
             length=length,
             fingerprint=md(str(state.fingerprint)[:12]),

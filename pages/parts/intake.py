@@ -50,6 +50,7 @@ def _files(project, role: str, key: str) -> None:
         type=FILE_TYPES,
         accept_multiple_files=True,
         key=f"{key}_files_{turn}",
+        max_upload_size=max(1, int(project.limits.file_bytes // 1_000_000)),
     )
     if not files:
         return

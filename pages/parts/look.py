@@ -1,9 +1,11 @@
 """One look for every page: verdict colours with their icon and word, numbers, the plotly template."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import plotly.graph_objects as go
 import streamlit as st
+from PIL import Image, ImageDraw
 
 from pages.parts.text import number, t
 
@@ -76,6 +78,20 @@ def raw(value: float) -> str:
 def megabytes(size: float) -> str:
     """A size given in bytes, as "4.2 MB"."""
     return t("{value} MB", value=number(size / 1e6, 1 if size < 1e8 else 0))
+
+
+@lru_cache(maxsize=1)
+def favicon() -> Image.Image:
+    """The sign in the browser's tab; drawn here, because an icon by name would be fetched from the internet."""
+    image = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(image)
+    draw.rounded_rectangle((2, 2, 61, 61), 14, fill=SELECTED)
+    for row in range(3):
+        for column in range(3):
+            x, y = 14 + 14 * column, 14 + 14 * row
+            odd = (row, column) == (1, 2)
+            draw.rounded_rectangle((x, y, x + 9, y + 9), 3, fill=REVIEW if odd else "white")
+    return image
 
 
 def dark() -> bool:
