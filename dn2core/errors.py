@@ -26,6 +26,18 @@ SENTENCES = {
     "PROJECT_NAME": "A project needs a name of 1 to 120 characters.",
     "STORAGE_FAILED": "{what} could not be read or written: {reason}. What was saved before is unharmed.",
     "VECTORS_DAMAGED": "The stored vectors in {file} are damaged. Choose the backbone again to encode the images anew.",
+    # vectors, scores and maps
+    "BANK_EMPTY": "Expected at least one normal image to compare with, got none. Add normal images first.",
+    "DATASET_NOT_FOUND": "Expected the data set's file {file} (plain or .gz) in {folder}, found none. Give the folder that holds the four idx files.",
+    "DATASET_DAMAGED": "The data set's file {file} is not a whole idx file: {reason}. Fetch it again.",
+    "DISTANCES_SHAPE": "Expected a table of distances with at least one neighbour per row, got shape {got}.",
+    "JUDGEMENTS_DIFFER": "Expected two judgements of the same images, got {before} and {after} images.",
+    "K_TOO_SMALL": "Expected k of at least 1, got {k}.",
+    "SCORES_NOT_FINITE": "Expected finite scores, got {count} that are not. Score the images again.",
+    "TWO_NORMALS_NEEDED": "Expected at least two normal images to compare them with each other, got one. Add more normal images.",
+    "VECTORS_NOT_FINITE": "Expected finite numbers in every feature vector, but {count} of them hold NaN or infinity, the first at row {first}. Encode these images again.",
+    "VECTORS_SHAPE": "Expected feature vectors of shape {wanted}, got {got}. Vectors of different networks cannot be compared.",
+    "VECTORS_TOO_LARGE": "Expected feature vectors whose squared distances fit float32, but the largest number is {largest}. Encode these images again.",
 }
 
 

@@ -1,0 +1,159 @@
+"""The bank of the normals' vectors and the exact search in it. The only module that knows FAISS."""
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+
+from dn2core.errors import Refused
+
+_SPARE = 14  # candidates beyond k; fewer leave more queries to be searched a second time
+_CELLS = 1 << 22  # (query, candidate) pairs held at once
+_LARGEST = 1e37  # squared norms up to here keep every squared distance inside float32
+
+
+@dataclass(frozen=True)
+class Found:
+    """Nearest vectors of a bank for each query.
+
+    distances: (q, k) float32 squared L2, ascending, never negative, exactly 0 for identical vectors.
+    indices: (q, k) int64 rows of the bank; equal distances stand in the order of their rows.
+    k: neighbours per query; less than k_asked where the bank holds fewer.
+    """
+
+    distances: np.ndarray
+    indices: np.ndarray
+    k: int
+    k_asked: int
+
+
+class Bank:
+    """Exact nearest-neighbour search by squared L2 distance.
+
+    Args:
+        features: (n, d) numbers, n >= 1; kept as float32.
+        normalise: scale every vector, here and in queries, to unit length.
+            A vector of zeros has no direction and stays as it is: its squared
+            distance is 0 to another one like it and 1 to everything else.
+
+    Raises:
+        Refused: when there is no vector, a shape is wrong, or a number is not finite or beyond float32.
+    """
+
+    def __init__(self, features: np.ndarray, *, normalise: bool = False):
+        features = _checked(features, dim=None)
+        if len(features) == 0:
+            raise Refused("BANK_EMPTY")
+        self.normalise = normalise
+        # A copy: whoever changes the array later must not change the bank.
+        self._fill(_prepared(features, normalise) if normalise else features.copy())
+
+    @property
+    def n(self) -> int:
+        """How many vectors the bank holds."""
+        return len(self.features)
+
+    @property
+    def dim(self) -> int:
+        """How many numbers a vector has."""
+        return self.features.shape[1]
+
+    def search(self, queries: np.ndarray, k: int) -> Found:
+        """The k nearest vectors of the bank for each of (q, d) queries.
+
+        A query's answer is the same, bit for bit, whatever other queries come with it.
+        A query that equals a vector of the bank finds it at distance 0: see `leave_one_out`.
+
+        Raises:
+            Refused: when k < 1, the shape does not fit the bank, or a number is not finite.
+        """
+        return self._search(_prepared(_checked(queries, dim=self.dim), self.normalise), k)
+
+    def search_itself(self, k: int) -> Found:
+        """The k nearest vectors of every vector in the bank, itself included."""
+        return self._search(self.features, k)
+
+    def extended(self, more: np.ndarray) -> "Bank":
+        """A new bank with (m, d) vectors added at the end; this one stays as it is."""
+        bank = object.__new__(Bank)
+        bank.normalise = self.normalise
+        added = _prepared(_checked(more, dim=self.dim), self.normalise)
+        bank._fill(np.concatenate([self.features, added]))
+        return bank
+
+    def _fill(self, features: np.ndarray) -> None:
+        features.setflags(write=False)
+        self.features = features
+        self._largest_norm = float(_squared_norms(features).max())
+        self._index = faiss.IndexFlatL2(features.shape[1])
+        self._index.add(features)
+
+    def _search(self, queries: np.ndarray, k: int) -> Found:
+        if k < 1:
+            raise Refused("K_TOO_SMALL", k=k)
+        used = min(int(k), self.n)
+        distances = np.empty((len(queries), used), np.float32)
+        indices = np.empty((len(queries), used), np.int64)
+        waiting, width = np.arange(len(queries)), min(self.n, used + _SPARE)
+        while len(waiting):
+            again = []
+            step = max(1, _CELLS // width)
+            for start in range(0, len(waiting), step):
+                rows = waiting[start : start + step]
+                asked = queries if len(rows) == len(queries) else queries[rows]
+                near, at, certain = self._candidates(asked, used, width)
+                distances[rows], indices[rows] = near, at
+                again.append(rows[~certain])
+            waiting, width = np.concatenate(again), min(self.n, 8 * width)
+        return Found(distances, indices, used, int(k))
+
+    def _candidates(self, queries: np.ndarray, k: int, width: int):
+        """The k nearest among `width` candidates, and for which queries no other vector can be nearer.
+
+        FAISS ranks 20 and more queries by norms and products, whose rounding depends on the batch
+        and makes identical vectors differ. So its ranking only proposes; the distances are computed
+        again, one by one, and a query is certain when all that was not proposed is farther by more
+        than the rounding can hide.
+        """
+        if width == self.n:
+            at = np.broadcast_to(np.arange(self.n), (len(queries), self.n)).copy()
+        else:
+            ranked, at = self._index.search(queries, width)
+        near = np.empty(at.shape, np.float32)
+        self._index.compute_distance_subset(
+            len(queries), faiss.swig_ptr(queries), at.shape[1], faiss.swig_ptr(near), faiss.swig_ptr(at)
+        )
+        order = np.lexsort((at, near), axis=1)[:, :k]
+        near, at = np.take_along_axis(near, order, 1), np.take_along_axis(at, order, 1)
+        if width == self.n:
+            return near, at, np.ones(len(queries), bool)
+        norms = _squared_norms(queries) + self._largest_norm
+        rounding = 4 * (self.dim + 8) * np.finfo(np.float32).eps / 2 * norms + 1e-35
+        return near, at, near[:, -1] < ranked[:, -1] - rounding
+
+
+def _checked(vectors: np.ndarray, dim: int | None) -> np.ndarray:
+    """(n, d) float32, C-contiguous and finite; refuses the rest."""
+    with np.errstate(over="ignore"):
+        vectors = np.ascontiguousarray(vectors, np.float32)
+    wanted = "(n, d)" if dim is None else f"(n, {dim})"
+    if vectors.ndim != 2 or vectors.shape[1] != (dim or vectors.shape[1]) or vectors.shape[1] == 0:
+        raise Refused("VECTORS_SHAPE", wanted=wanted, got=str(vectors.shape))
+    bad = ~np.isfinite(vectors).all(axis=1)
+    if bad.any():
+        raise Refused("VECTORS_NOT_FINITE", count=int(bad.sum()), first=int(bad.argmax()))
+    if len(vectors) and _squared_norms(vectors).max() > _LARGEST:
+        raise Refused("VECTORS_TOO_LARGE", largest=float(np.abs(vectors).max()))
+    return vectors
+
+
+def _prepared(vectors: np.ndarray, normalise: bool) -> np.ndarray:
+    if not normalise:
+        return vectors
+    norms = np.sqrt(_squared_norms(vectors))
+    norms[norms == 0] = 1
+    return (vectors / norms[:, None]).astype(np.float32)
+
+
+def _squared_norms(vectors: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
