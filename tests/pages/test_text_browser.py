@@ -82,6 +82,8 @@ def page(tmp_path_factory):
             tab.on("dialog", lambda dialog: (tab.dialogs.append(dialog.message), dialog.dismiss()))
             tab.goto(f"http://127.0.0.1:{port}/")
             tab.get_by_text("the end").wait_for()
+            for selector in PLACES.values():
+                tab.locator(selector).nth(len(HOSTILE) - 1).wait_for()
             yield tab
             browser.close()
     finally:
