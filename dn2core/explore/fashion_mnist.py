@@ -1,0 +1,126 @@
+"""The paper's protocol on Fashion-MNIST: one class is normal, the nine others are not."""
+
+import gzip
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dn2core.detect import Bank, knn_scores
+from dn2core.errors import NotFound, Refused
+from dn2core.explore.evaluation import roc_auc
+
+CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+
+@dataclass(frozen=True)
+class FashionMNIST:
+    """Images (n, 28, 28) uint8 grey, labels (n,) uint8 that index CLASSES; 60,000 to train and 10,000 to test."""
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Result:
+    """ROC AUC (0 to 1) with each class as the normal one, in the order of the labels; None where undefined."""
+
+    k: int
+    normalise: bool
+    per_class: tuple[float | None, ...]
+
+    @property
+    def mean(self) -> float | None:
+        """Mean over the classes; None where one of them is undefined."""
+        if not self.per_class or None in self.per_class:
+            return None
+        return float(np.mean(self.per_class))
+
+
+def load_idx(folder: str | Path) -> FashionMNIST:
+    """Read the four idx files of a folder, plain or gzipped (Debian's folder, or torchvision's).
+
+    Raises:
+        NotFound: when a file is missing.
+        Refused: when a file is cut short or no idx file.
+    """
+    folder = Path(folder)
+    if not (folder / "train-labels-idx1-ubyte").exists() and (folder / "FashionMNIST" / "raw").is_dir():
+        folder = folder / "FashionMNIST" / "raw"
+    return FashionMNIST(
+        train_images=_read_idx(folder, "train-images-idx3-ubyte", ndim=3),
+        train_labels=_read_idx(folder, "train-labels-idx1-ubyte", ndim=1),
+        test_images=_read_idx(folder, "t10k-images-idx3-ubyte", ndim=3),
+        test_labels=_read_idx(folder, "t10k-labels-idx1-ubyte", ndim=1),
+    )
+
+
+def as_rgb(image: np.ndarray) -> np.ndarray:
+    """A grey (h, w) uint8 image as three equal channels (h, w, 3), as the paper does it."""
+    return np.repeat(image[:, :, None], 3, axis=2)
+
+
+def one_class_against_all(
+    train_features: np.ndarray,
+    train_labels: np.ndarray,
+    test_features: np.ndarray,
+    test_labels: np.ndarray,
+    *,
+    k: int = 2,
+    normalise: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Result:
+    """Each class in turn is the normal one: its training images are the bank, all test images are scored.
+
+    Args:
+        train_features, test_features: (n, d) and (m, d) float32.
+        train_labels, test_labels: (n,) and (m,) whole numbers.
+        k: neighbours in the score.
+        normalise: compare unit-length features.
+        progress: called with (classes done, classes in all).
+    """
+    train_labels, test_labels = np.asarray(train_labels), np.asarray(test_labels)
+    classes = np.unique(train_labels)
+    aucs = []
+    for done, normal in enumerate(classes, start=1):
+        bank = Bank(train_features[train_labels == normal], normalise=normalise)
+        scores = knn_scores(bank.search(test_features, k).distances, k)
+        is_normal = test_labels == normal
+        aucs.append(roc_auc(scores[is_normal], scores[~is_normal]))
+        if progress:
+            progress(done, len(classes))
+    return Result(k=k, normalise=normalise, per_class=tuple(aucs))
+
+
+def _read_idx(folder: Path, name: str, *, ndim: int) -> np.ndarray:
+    plain, packed = folder / name, folder / f"{name}.gz"
+    if not plain.exists() and not packed.exists():
+        raise NotFound("DATASET_NOT_FOUND", file=name, folder=str(folder))
+    try:
+        data = plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise Refused("DATASET_DAMAGED", file=name, reason=str(error)) from error
+    # Two zero bytes, 8 for "unsigned byte", the number of axes; then each axis as a big-endian uint32.
+    if data[:4] != bytes([0, 0, 8, ndim]) or len(data) < 4 + 4 * ndim:
+        raise Refused("DATASET_DAMAGED", file=name, reason="its first bytes are not those of an idx file")
+    shape = struct.unpack_from(f">{ndim}I", data, 4)
+    pixels = np.frombuffer(data, np.uint8, offset=4 + 4 * ndim)
+    if pixels.size != np.prod(shape):
+        raise Refused("DATASET_DAMAGED", file=name, reason=f"expected {np.prod(shape)} bytes, got {pixels.size}")
+    return pixels.reshape(shape)

@@ -1,0 +1,95 @@
+"""What every k would say: histograms, limits and verdicts for k = 1 to k_max at once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dn2core.detect import Found, ScoreTable
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One row for each k; K = the largest k that can be judged, B = bins.
+
+    In each row the bins run from the smallest to the largest score of normals and scored images together.
+    """
+
+    k: np.ndarray  # (K,) int64: 1, 2, ..., K
+    percentile: float
+    limits: np.ndarray  # (K,) float64, NaN below two normals
+    edges: np.ndarray  # (K, B + 1) float64
+    normal_hist: np.ndarray  # (K, B) int64
+    scored_hist: np.ndarray  # (K, B) int64
+    flagged: np.ndarray  # (K, q) bool
+    flagged_count: np.ndarray  # (K,) int64
+    k_now: int  # the k in use, that the others are compared with
+    newly_flagged: np.ndarray  # (K,) int64: rejected at this k, not at k_now
+    no_longer_flagged: np.ndarray  # (K,) int64: rejected at k_now, not at this k
+
+    @property
+    def flips(self) -> np.ndarray:
+        """(K,) int64: images whose verdict differs from the one at k_now."""
+        return self.newly_flagged + self.no_longer_flagged
+
+    def changed(self, k: int) -> np.ndarray:
+        """Positions of the scored images whose verdict at k differs from the one at k_now."""
+        return np.flatnonzero(self.flagged[self._row(k)] != self.flagged[self._row(self.k_now)])
+
+    def _row(self, k: int) -> int:
+        return min(k, len(self.k)) - 1
+
+
+def sweep(
+    loo: Found | None, found: Found, *, k_max: int = 50, percentile: float = 99.0, k_now: int = 2, bins: int = 60
+) -> Sweep:
+    """Histograms, limits and verdicts for every k up to k_max, as `ScoreTable.judge` would give one by one.
+
+    Args:
+        loo: the normals against each other; None below two normals.
+        found: the scored images against the normals.
+        k_now: the k in use.
+        bins: of each histogram.
+    """
+    return sweep_table(ScoreTable(loo, found), k_max=k_max, percentile=percentile, k_now=k_now, bins=bins)
+
+
+def sweep_table(
+    table: ScoreTable, *, k_max: int = 50, percentile: float = 99.0, k_now: int = 2, bins: int = 60
+) -> Sweep:
+    """`sweep` over a table of scores that is there already."""
+    rows = min(k_max, table.k_max)
+    normals, scored = table.normal_scores[:rows], table.scores[:rows]
+    limits = table.limits(percentile)[:rows]
+    flagged = scored > limits[:, None].astype(np.float32)
+    now = flagged[min(k_now, rows) - 1]
+    low, high = _range(normals, scored)
+    return Sweep(
+        k=np.arange(1, rows + 1),
+        percentile=percentile,
+        limits=limits,
+        edges=low[:, None] + (high - low)[:, None] * np.linspace(0, 1, bins + 1),
+        normal_hist=_histograms(normals, low, high, bins),
+        scored_hist=_histograms(scored, low, high, bins),
+        flagged=flagged,
+        flagged_count=flagged.sum(axis=1),
+        k_now=k_now,
+        newly_flagged=(flagged & ~now).sum(axis=1),
+        no_longer_flagged=(~flagged & now).sum(axis=1),
+    )
+
+
+def _range(normals: np.ndarray, scored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest score of each row, (K,) float64 each; never an empty span."""
+    filled = [scores for scores in (normals, scored) if scores.shape[1]]
+    if not filled:
+        return np.zeros(len(normals)), np.ones(len(normals))
+    low = np.min([scores.min(axis=1) for scores in filled], axis=0).astype(np.float64)
+    high = np.max([scores.max(axis=1) for scores in filled], axis=0).astype(np.float64)
+    return low, np.where(high > low, high, low + np.maximum(np.abs(low) * 1e-6, 1e-6))
+
+
+def _histograms(scores: np.ndarray, low: np.ndarray, high: np.ndarray, bins: int) -> np.ndarray:
+    """(K, B) counts of each row's scores in equal bins from low to high; the last bin keeps its upper end."""
+    at = ((scores - low[:, None]) * (bins / (high - low))[:, None]).astype(np.int64)
+    at = at.clip(0, bins - 1) + bins * np.arange(len(scores))[:, None]
+    return np.bincount(at.ravel(), minlength=bins * len(scores)).reshape(len(scores), bins)
