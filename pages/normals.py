@@ -6,7 +6,7 @@ from pages.parts.components.gallery import gallery
 from pages.parts.detail import open_detail
 
 from dn2core.project.overview import sizes
-from pages.parts.accounting import accounting
+from pages.parts.accounting import accounting, batch_words
 from pages.parts.backbone import backbone_choice
 from pages.parts.header import need_project, number_row, problem, project_header
 from pages.parts.intake import intake_ways
@@ -15,7 +15,7 @@ from pages.parts.links import go
 from pages.parts.look import percent, plot_config, raw, times
 from pages.parts.overview import normals_histogram, size_table
 from pages.parts.service import current_project, snapshot
-from pages.parts.text import number, t, tn
+from pages.parts.text import md, number, t, tn
 
 
 def normals() -> None:
@@ -42,7 +42,8 @@ def normals() -> None:
     if opened is not None:
         open_detail(project, shown, opened, order)
         return
-    _at_a_glance(project, shown, judged)
+    _at_a_glance(shown, judged)
+    _last_delivery(project)
     with st.expander(t("Add normals"), icon=":material/add_photo_alternate:", key="dn2_add"):
         intake_ways(project, "normal", key="dn2_normals")
     _gallery(project, shown, order, judged)
@@ -86,7 +87,7 @@ def _opened(shown) -> int | None:
     return None
 
 
-def _at_a_glance(project, shown, judged) -> None:
+def _at_a_glance(shown, judged) -> None:
     n = len(shown.normals.ids)
     beyond = int(np.sum(judged.normal_scores > judged.limit)) if judged.limit == judged.limit else 0
     if judged.limit != judged.limit:
@@ -130,6 +131,12 @@ def _at_a_glance(project, shown, judged) -> None:
             ),
         ]
     )
+
+
+def _last_delivery(project) -> None:
+    finished = [batch for batch in project.batches("normal") if batch.finished is not None]
+    if finished:
+        st.caption(md(t("Last delivery: {words}", words=batch_words(finished[0]))))
 
 
 def _gallery(project, shown, order: list[int], judged) -> None:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 from babel.dates import format_datetime
+from dn2core.features.backbones import BACKBONES
 
 from dn2core.errors import DN2Error
 from pages.parts.links import go
@@ -48,8 +49,6 @@ def _line(settings, state, judged) -> list[str]:
 
 def backbone_title(name: str) -> str:
     """The name of a backbone as people write it."""
-    from dn2core.features.backbones import BACKBONES
-
     return BACKBONES[name].title if name in BACKBONES else name
 
 

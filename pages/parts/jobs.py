@@ -6,6 +6,7 @@ from pages.parts.service import store
 from pages.parts.text import md, number, sentence, t
 
 POLL_SECONDS = 0.7
+IDLE_SECONDS = 3.0
 
 
 def job_panel(project, kinds: tuple[str, ...] | None = None) -> bool:
@@ -23,7 +24,7 @@ def job_panel(project, kinds: tuple[str, ...] | None = None) -> bool:
 def sidebar_jobs(project) -> None:
     """The running job, small, for the sidebar; polls without running the page."""
     ids = tuple(job.id for job in _active(project.id, None))
-    st.fragment(_small, run_every=POLL_SECONDS if ids else 3.0)(project.id, ids)
+    st.fragment(_small, run_every=POLL_SECONDS if ids else IDLE_SECONDS)(project, ids, project.generation())
 
 
 def last_failure(project, kind: str) -> None:
@@ -52,16 +53,25 @@ def _panel(project_id: str, ids: tuple, kinds) -> None:
                     icon=":material/stop_circle:",
                     on_click=store().jobs.cancel,
                     args=(job.id,),
+                    disabled=job.cancelling,
                     help=t("Stops after the images at hand. What is finished by then is kept."),
                 )
 
 
-def _small(project_id: str, ids: tuple) -> None:
-    jobs = _active(project_id, None)
-    if bool(jobs) != bool(ids):
-        st.rerun()  # the page has something new to show, and the polling changes its pace
+def _small(project, ids: tuple, generation: tuple) -> None:
+    jobs = _active(project.id, None)
+    # The page runs anew when work begins or ends, in this tab or another, but not for each chunk on the way.
+    if bool(jobs) != bool(ids) or (not jobs and _changed(project, generation)):
+        st.rerun()
     for job in jobs:
         st.progress(_share(job), f"{title(job)} &nbsp; {md(progress(job, brief=True))}")
+
+
+def _changed(project, generation: tuple) -> bool:
+    try:
+        return project.generation() != generation
+    except DN2Error:  # deleted meanwhile: the next run of the page says so
+        return True
 
 
 def title(job) -> str:
@@ -78,6 +88,8 @@ def progress(job, *, brief: bool = False) -> str:
     """How far a job is, its speed and the time left, as plain text."""
     if job.state == "queued":
         return t("waiting for its turn")
+    if job.cancelling:
+        return t("stopping after the images at hand")
     if not job.total:
         return stage(job)
     parts = [t("{done} of {total}", done=number(job.done), total=number(job.total))]
