@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dn2core.errors import DN2Error
 from pages.parts.service import store
 from pages.parts.text import md, number, sentence, t
 
