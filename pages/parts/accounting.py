@@ -84,10 +84,16 @@ def outcome_table(outcomes: list) -> pd.DataFrame:
     """One row a file: its name as given and the reason in a sentence."""
     return pd.DataFrame(
         {
-            t("File"): [show(outcome.name) for outcome in outcomes],
+            t("File"): [cell(outcome.name) for outcome in outcomes],
             t("Reason"): [reason(outcome) for outcome in outcomes],
         }
     )
+
+
+def cell(name: str) -> str:
+    """A name for a table, which the reader may save as CSV: a spreadsheet must not take it for a formula."""
+    text = show(name)
+    return "'" + text if text.startswith(("=", "+", "-", "@")) else text
 
 
 def reason(outcome) -> str:

@@ -27,13 +27,12 @@ def backbone_choice(project) -> None:
             "whole": t("The whole image (recommended)"),
             "paper": t("As in the paper: shorter side to 256, middle 224 × 224"),
         }
-        preset = st.segmented_control(
+        preset = st.radio(
             t("What the network sees"),
             list(presets),
-            default=used.preset if used.preset in presets else "whole",
+            index=_position(list(presets), used.preset),
             format_func=presets.get,
             key="dn2_preset",
-            required=True,
         )
         if (backbone, preset) == (used.backbone, used.preset):
             st.caption(t("In use."))

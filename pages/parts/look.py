@@ -71,6 +71,8 @@ def raw(value: float) -> str:
     if value is None or value != value:
         return "–"
     size = abs(value)
+    if 0 < size < 0.0005:
+        return f"{value:.3g}"
     places = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3 if size >= 0.1 else 4
     return number(value, places if value else 0)
 
