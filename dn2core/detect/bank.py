@@ -135,7 +135,7 @@ class Bank:
 def _checked(vectors: np.ndarray, dim: int | None) -> np.ndarray:
     """(n, d) float32, C-contiguous and finite; refuses the rest."""
     with np.errstate(over="ignore"):
-        vectors = np.ascontiguousarray(vectors, np.float32)
+        vectors = np.asarray(vectors, np.float32, order="C")
     wanted = "(n, d)" if dim is None else f"(n, {dim})"
     if vectors.ndim != 2 or vectors.shape[1] != (dim or vectors.shape[1]) or vectors.shape[1] == 0:
         raise Refused("VECTORS_SHAPE", wanted=wanted, got=str(vectors.shape))

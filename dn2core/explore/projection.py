@@ -124,15 +124,16 @@ def _main_axes(centred: np.ndarray) -> np.ndarray:
 
 
 def _umap(start: np.ndarray, neighbours: Found, seed: int) -> np.ndarray:
-    from umap import UMAP
-
     n = len(start)
     # UMAP wants each point as the first of its own neighbours, and plain distances.
     indices = np.column_stack([np.arange(n), neighbours.indices])
     distances = np.column_stack([np.zeros(n), np.sqrt(neighbours.distances)]).astype(np.float32)
     count = min(NEIGHBOURS, indices.shape[1], n - 1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that transform() is unavailable, that one job is used: both wanted
+        # That transform() will not work, one job is used, tensorflow is absent: all as intended.
+        warnings.simplefilter("ignore")
+        from umap import UMAP  # slow to import, and only this process needs it
+
         # The neighbours are given, so the points themselves only lend their number.
         return UMAP(
             n_neighbors=count,
