@@ -110,7 +110,7 @@ class Bank:
     def _candidates(self, queries: np.ndarray, k: int, width: int):
         """The k nearest among `width` candidates, and for which queries no other vector can be nearer.
 
-        FAISS ranks 20 and more queries by norms and products, whose rounding depends on the batch
+        FAISS ranks many queries at once by norms and products, whose rounding depends on the batch
         and makes identical vectors differ. So its ranking only proposes; the distances are computed
         again, one by one, and a query is certain when all that was not proposed is farther by more
         than the rounding can hide.
@@ -128,6 +128,7 @@ class Bank:
         if width == self.n:
             return near, at, np.ones(len(queries), bool)
         norms = _squared_norms(queries) + self._largest_norm
+        # Each of |x|^2, |y|^2 and 2xy is off by at most dim roundings of its size, in whatever order it is summed.
         rounding = 4 * (self.dim + 8) * np.finfo(np.float32).eps / 2 * norms + 1e-35
         return near, at, near[:, -1] < ranked[:, -1] - rounding
 

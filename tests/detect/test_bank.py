@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,15 @@ from hypothesis.extra.numpy import arrays
 
 from dn2core.detect import Bank
 from dn2core.errors import Refused
+
+
+@pytest.fixture(scope="module", params=["products", "differences"], autouse=True)
+def way(request):
+    """Everything holds for both ways in which FAISS ranks; which one it takes depends on the batch's size."""
+    usual = faiss.cvar.distance_compute_blas_threshold
+    faiss.cvar.distance_compute_blas_threshold = {"products": 0, "differences": 1 << 30}[request.param]
+    yield request.param
+    faiss.cvar.distance_compute_blas_threshold = usual
 
 
 def brute_force(bank, queries, k):
@@ -92,21 +102,38 @@ def test_normalised_by_hand():
 
 
 @pytest.mark.parametrize("normalise", [False, True])
-def test_an_answer_does_not_depend_on_the_batch(normalise):
+@pytest.mark.parametrize("threshold", [20, 20 * 96, 128_000])
+def test_an_answer_does_not_depend_on_the_batch(normalise, threshold, monkeypatch):
+    """Thresholds at which a batch changes FAISS's way: by queries, by numbers in them, as shipped."""
+    monkeypatch.setattr(faiss.cvar, "distance_compute_blas_threshold", threshold)
     rng = np.random.default_rng(1)
-    # Near copies with long vectors: norms and products lose what tells them apart.
+    # Near copies of long vectors: norms and products lose what tells them apart.
     bank = (100 + rng.normal(size=(40, 96)).repeat(50, axis=0) + 1e-4 * rng.normal(size=(2000, 96))).astype(np.float32)
     bank[::7] = bank[3]
-    queries = np.concatenate([bank[:500], bank[:500] + rng.normal(scale=1e-3, size=(500, 96)).astype(np.float32)])
+    near = bank[:500] + rng.normal(scale=1e-3, size=(500, 96)).astype(np.float32)
+    queries = np.concatenate([bank[:300], near, rng.normal(size=(600, 96)).astype(np.float32)])
     bank = Bank(bank, normalise=normalise)
     whole = bank.search(queries, 5)
     for size in (1, 19, 20, 21, 333):
-        for start in (0, 7, 600):
+        for start in (0, 7, 600, 1000):
             part = bank.search(queries[start : start + size], 5)
             assert np.array_equal(part.distances, whole.distances[start : start + size]), size
             assert np.array_equal(part.indices, whole.indices[start : start + size]), size
     backwards = bank.search(queries[::-1], 5)
     assert np.array_equal(backwards.distances[::-1], whole.distances)
+
+
+def test_a_query_alone_equals_itself_among_a_thousand(monkeypatch):
+    """Vectors as long as the network's, at the threshold that FAISS came with."""
+    rng = np.random.default_rng(9)
+    bank = Bank(rng.gamma(0.3, size=(900, 1280)).astype(np.float32))
+    queries = rng.gamma(0.3, size=(1000, 1280)).astype(np.float32)
+    monkeypatch.setattr(faiss.cvar, "distance_compute_blas_threshold", 128_000)
+    whole = bank.search(queries, 50)
+    for row in (0, 1, 499, 999):
+        alone = bank.search(queries[row : row + 1], 50)
+        assert np.array_equal(alone.distances[0], whole.distances[row])
+        assert np.array_equal(alone.indices[0], whole.indices[row])
 
 
 @pytest.mark.parametrize("q", [1, 19, 20, 100])

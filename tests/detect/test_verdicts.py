@@ -39,7 +39,7 @@ def test_the_limit_is_one_of_the_scores():
     assert limit_of(scores, 99) == 100
     assert limit_of(scores, 98.5) == 100
     assert limit_of(scores, 100) == 101
-    assert limit_of(scores, 7) == 8  # 7 % of 100 steps, though 0.07 * 100 is above 7 in floating point
+    assert limit_of(np.arange(751, dtype=np.float32), 4.4) == 33  # though 750 * 4.4 / 100 is a hair above 33
     assert limit_of(np.array([5, 3], np.float32), 99) == 5
 
 
