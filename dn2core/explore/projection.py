@@ -124,11 +124,8 @@ def _main_axes(centred: np.ndarray) -> np.ndarray:
 
 
 def _umap(start: np.ndarray, neighbours: Found, seed: int) -> np.ndarray:
-    n = len(start)
-    # UMAP wants each point as the first of its own neighbours, and plain distances.
-    indices = np.column_stack([np.arange(n), neighbours.indices])
-    distances = np.column_stack([np.zeros(n), np.sqrt(neighbours.distances)]).astype(np.float32)
-    count = min(NEIGHBOURS, indices.shape[1], n - 1)
+    indices, distances = _with_self(neighbours)
+    count = min(NEIGHBOURS, indices.shape[1], len(start) - 1)
     with warnings.catch_warnings():
         # That transform() will not work, one job is used, tensorflow is absent: all as intended.
         warnings.simplefilter("ignore")
@@ -137,11 +134,19 @@ def _umap(start: np.ndarray, neighbours: Found, seed: int) -> np.ndarray:
         # The neighbours are given, so the points themselves only lend their number.
         return UMAP(
             n_neighbors=count,
-            precomputed_knn=(indices[:, :count].astype(np.int32), distances[:, :count]),
+            precomputed_knn=(indices[:, :count], distances[:, :count]),
             init=_spread(start, seed),
             random_state=seed,
             n_jobs=1,
         ).fit_transform(start)
+
+
+def _with_self(neighbours: Found) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbours as UMAP wants them: each point first among its own, and distances not squared."""
+    own = np.arange(len(neighbours.indices))
+    indices = np.column_stack([own, neighbours.indices]).astype(np.int32)
+    distances = np.column_stack([np.zeros(len(own)), np.sqrt(neighbours.distances)]).astype(np.float32)
+    return indices, distances
 
 
 def _spread(start: np.ndarray, seed: int) -> np.ndarray:

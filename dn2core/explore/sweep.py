@@ -67,7 +67,7 @@ def sweep_table(
         k=np.arange(1, rows + 1),
         percentile=percentile,
         limits=limits,
-        edges=low[:, None] + (high - low)[:, None] * np.linspace(0, 1, bins + 1),
+        edges=np.linspace(low, high, bins + 1, axis=1),
         normal_hist=_histograms(normals, low, high, bins),
         scored_hist=_histograms(scored, low, high, bins),
         flagged=flagged,
