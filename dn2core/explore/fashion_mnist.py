@@ -1,11 +1,14 @@
 """The paper's protocol on Fashion-MNIST: one class is normal, the nine others are not."""
 
 import gzip
+import hashlib
+import os
 import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -25,6 +28,17 @@ CLASSES = (
     "Bag",
     "Ankle boot",
 )
+_AT_ONCE = 1_000  # images between two reports of progress
+
+Progress = Callable[[int, int], None]
+
+
+class Encoder(Protocol):
+    """What this protocol needs of an encoder; `dn2core.features.load_encoder` gives one."""
+
+    fingerprint: str
+
+    def encode(self, images) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -51,6 +65,72 @@ class Result:
         if not self.per_class or None in self.per_class:
             return None
         return float(np.mean(self.per_class))
+
+
+def run(
+    folder: str | Path,
+    encoder: Encoder,
+    *,
+    k: int = 2,
+    cache: str | Path | None = None,
+    progress: Progress | None = None,
+) -> list[Result]:
+    """The whole benchmark: read, encode, judge by raw and then by unit-length features.
+
+    Args:
+        folder: where the idx files lie.
+        cache: a folder that keeps the features for the next run; None keeps nothing.
+        progress: called with (images encoded, images in all).
+
+    Raises:
+        NotFound, Refused: as `load_idx`.
+    """
+    data = load_idx(folder)
+    total = len(data.train_images) + len(data.test_images)
+
+    def tell(offset: int) -> Progress | None:
+        return (lambda done, _: progress(offset + done, total)) if progress else None
+
+    train = encode(data.train_images, encoder, cache=cache, progress=tell(0))
+    test = encode(data.test_images, encoder, cache=cache, progress=tell(len(train)))
+    return [
+        one_class_against_all(train, data.train_labels, test, data.test_labels, k=k, normalise=normalise)
+        for normalise in (False, True)
+    ]
+
+
+def encode(
+    images: np.ndarray, encoder: Encoder, *, cache: str | Path | None = None, progress: Progress | None = None
+) -> np.ndarray:
+    """Features (n, d) float32 of (n, h, w) grey images, from the cache where these images were encoded before."""
+    kept = None
+    if cache is not None:
+        content = hashlib.sha256(images.tobytes()).hexdigest()[:16]
+        kept = Path(cache) / f"fashion-mnist-{encoder.fingerprint}-{content}.npy"
+        if kept.exists():
+            return np.load(kept, allow_pickle=False)
+    parts = []
+    for start in range(0, len(images), _AT_ONCE):
+        parts.append(encoder.encode([as_rgb(image) for image in images[start : start + _AT_ONCE]]))
+        if progress:
+            progress(min(start + _AT_ONCE, len(images)), len(images))
+    features = np.concatenate(parts)
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = kept.with_suffix(".part.npy")
+        np.save(unfinished, features)
+        os.replace(unfinished, kept)
+    return features
+
+
+def report(results: list[Result]) -> str:
+    """ROC AUC in percent as lines of text: a row for each class, a column for each result."""
+    columns = [f"{'unit' if r.normalise else 'raw'}, k={r.k}" for r in results]
+    rows = [[name, *(_percent(r.per_class[i]) for r in results)] for i, name in enumerate(CLASSES)]
+    rows.append(["mean", *(_percent(r.mean) for r in results)])
+    lines = [f"{'normal class':<14}" + "".join(f"{column:>12}" for column in columns)]
+    lines += [f"{name:<14}" + "".join(f"{value:>12}" for value in values) for name, *values in rows]
+    return "\n".join(lines)
 
 
 def load_idx(folder: str | Path) -> FashionMNIST:
@@ -84,7 +164,7 @@ def one_class_against_all(
     *,
     k: int = 2,
     normalise: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Result:
     """Each class in turn is the normal one: its training images are the bank, all test images are scored.
 
@@ -106,6 +186,10 @@ def one_class_against_all(
         if progress:
             progress(done, len(classes))
     return Result(k=k, normalise=normalise, per_class=tuple(aucs))
+
+
+def _percent(auc: float | None) -> str:
+    return "-" if auc is None else f"{100 * auc:.2f}"
 
 
 def _read_idx(folder: Path, name: str, *, ndim: int) -> np.ndarray:

@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from dn2core.errors import NotFound, Refused
-from dn2core.explore.fashion_mnist import CLASSES, as_rgb, load_idx, one_class_against_all
+from dn2core.explore.fashion_mnist import (
+    CLASSES,
+    Result,
+    as_rgb,
+    encode,
+    load_idx,
+    one_class_against_all,
+    report,
+    run,
+)
 
 
 def idx(array):
@@ -106,3 +115,48 @@ def test_k_reaches_the_search():
 def test_a_class_without_test_images_has_no_mean():
     result = one_class_against_all(np.eye(3), [0, 1, 2], np.eye(3)[:2], [0, 1], k=1)
     assert result.per_class[2] is None and result.mean is None
+
+
+class CountingEncoder:
+    """A vector of four corner pixels; counts what it encodes."""
+
+    fingerprint = "0123456789abcdef"
+
+    def __init__(self):
+        self.encoded = 0
+
+    def encode(self, images):
+        self.encoded += len(images)
+        return np.array([image[[0, 0, -1, -1], [0, -1, 0, -1], 1] for image in images], np.float32)
+
+
+def test_the_whole_run_encodes_once_and_keeps_the_features(tmp_path):
+    write(tmp_path / "data")
+    encoder, seen = CountingEncoder(), []
+    first = run(tmp_path / "data", encoder, k=1, cache=tmp_path / "cache", progress=lambda *at: seen.append(at))
+    assert encoder.encoded == 10 and seen == [(6, 10), (10, 10)]
+    assert [result.normalise for result in first] == [False, True]
+    assert run(tmp_path / "data", encoder, k=1, cache=tmp_path / "cache") == first
+    assert encoder.encoded == 10 and len(list((tmp_path / "cache").iterdir())) == 2
+    assert run(tmp_path / "data", encoder, k=1) == first
+    assert encoder.encoded == 20
+
+
+def test_other_images_or_another_network_are_encoded_anew(tmp_path):
+    images = np.arange(8, dtype=np.uint8).reshape(2, 2, 2)
+    encoder = CountingEncoder()
+    first = encode(images, encoder, cache=tmp_path)
+    assert np.array_equal(encode(images, encoder, cache=tmp_path), first) and encoder.encoded == 2
+    assert not np.array_equal(encode(images + 1, encoder, cache=tmp_path), first)
+    encoder.fingerprint = "another"
+    encode(images, encoder, cache=tmp_path)
+    assert encoder.encoded == 6
+
+
+def test_the_report_has_a_row_for_each_class_and_the_mean():
+    aucs = tuple(i / 10 for i in range(10))
+    lines = report([Result(2, False, aucs), Result(2, True, (None,) * 10)]).splitlines()
+    assert len(lines) == 12
+    assert lines[0].split() == ["normal", "class", "raw,", "k=2", "unit,", "k=2"]
+    assert lines[2].split() == ["Trouser", "10.00", "-"]
+    assert lines[-1].split() == ["mean", "45.00", "-"]
