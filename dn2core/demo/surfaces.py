@@ -26,6 +26,7 @@ class Surface:
     straighten: tuple[float, ...] | None = None  # Pillow's eight perspective coefficients
 
 
+@cache
 def coloured(surface: Surface) -> Image.Image:
     """The whole photograph, straightened, enlarged and in colour."""
     grey = _photograph(surface)
@@ -38,7 +39,7 @@ def coloured(surface: Surface) -> Image.Image:
 
 def view(surface: Surface, part: str, rng: np.random.Generator) -> np.ndarray:
     """A slightly turned and scaled cut from the part "normal" or "new": (SIDE, SIDE, 3) float32, 0 to 255."""
-    photograph = _coloured_once(surface)
+    photograph = coloured(surface)
     width, height = photograph.size
     edge = surface.split * width
     left, right = (0, edge) if part == "normal" else (edge, width)
@@ -77,12 +78,6 @@ def clouds(side: int, hills: int, rng: np.random.Generator) -> np.ndarray:
     return (smooth - smooth.min()) / max(float(np.ptp(smooth)), 1e-6)
 
 
-@cache
-def _coloured_once(surface: Surface) -> Image.Image:
-    return coloured(surface)
-
-
-@cache
 def _photograph(surface: Surface) -> Image.Image:
     import skimage.data
 
