@@ -38,6 +38,13 @@ SENTENCES = {
     "VECTORS_NOT_FINITE": "Expected finite numbers in every feature vector, but {count} of them hold NaN or infinity, the first at row {first}. Encode these images again.",
     "VECTORS_SHAPE": "Expected feature vectors of shape {wanted}, got {got}. Vectors of different networks cannot be compared.",
     "VECTORS_TOO_LARGE": "Expected feature vectors whose squared distances fit float32, but the largest number is {largest}. Encode these images again.",
+    # command line
+    "CLI_NO_PATH": "Expected a file or a folder at {path}, found none.",
+    "CLI_NO_PROJECT": "Expected the name or id of a project, got {name}. Projects: {known}.",
+    "CLI_SAME_NAMES": "{count} projects are named {name}. Give the id of one instead: {ids}.",
+    "CLI_SETTINGS_OF_NEW": "The project {name} exists already: its network is changed on the Normals page. Leave out --preset and --backbone.",
+    "CLI_STOPPED": "The work was stopped. What was finished is kept.",
+    "CLI_UNREADABLE": "The file cannot be read: {reason}.",
 }
 
 

@@ -2,7 +2,7 @@
 
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,9 +72,16 @@ def demo_images(product: Product, part: str) -> Iterator[DemoImage]:
         yield from pool.map(lambda number: _drawn(product, part, number, labels[number]), range(len(labels)))
 
 
-def write_demo(folder: str | Path) -> list[DemoProduct]:
-    """Write all demo images below `folder`: a folder for each product with `normals` and `new` inside."""
-    return [_written(product, Path(folder)) for product in PRODUCTS]
+def write_demo(folder: str | Path, *, drawn: Callable[[], object] = lambda: None) -> list[DemoProduct]:
+    """Write all demo images below `folder`: a folder for each product with `normals` and `new` inside.
+
+    `drawn` is called after each of the `images_in_all()` images.
+    """
+    return [_written(product, Path(folder), drawn) for product in PRODUCTS]
+
+
+def images_in_all() -> int:
+    return sum(len(_labels(product, part)) for product in PRODUCTS for part in ("normal", "new"))
 
 
 def _drawn(product: Product, part: str, number: int, label: str) -> DemoImage:
@@ -87,7 +94,7 @@ def _drawn(product: Product, part: str, number: int, label: str) -> DemoImage:
     return DemoImage(name, label, _jpeg(exposed(image, rng)))
 
 
-def _written(product: Product, folder: Path) -> DemoProduct:
+def _written(product: Product, folder: Path, drawn: Callable[[], object]) -> DemoProduct:
     paths: dict[str, list[Path]] = {}
     labels = []
     for part, place in (("normal", "normals"), ("new", "new")):
@@ -100,6 +107,7 @@ def _written(product: Product, folder: Path) -> DemoProduct:
             paths[place].append(path)
             if part == "new":
                 labels.append(image.label)
+            drawn()
     return DemoProduct(product.title, paths["normals"], paths["new"], labels)
 
 

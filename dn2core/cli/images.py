@@ -1,0 +1,119 @@
+"""`build` and `score`: files into a project, and what became of them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from dn2core.cli.staging import Listing, list_files, stage_files
+from dn2core.cli.work import work_off
+from dn2core.errors import NotFound, Refused
+from dn2core.ingest.names import show
+from dn2core.project import PRESETS, Project, Settings, Store, data_dir
+from dn2core.project.records import Role
+from dn2core.report.csv import results_csv
+
+
+def build(name: str, paths: list[str], *, preset: str | None = None, backbone: str | None = None) -> int:
+    listing, store = list_files(paths), Store(data_dir())
+    project = _find(store, name)
+    if project is None:
+        project = store.create(name, _settings(preset, backbone))
+        print(f"New project: {show(project.name)}")
+    elif preset or backbone:
+        raise Refused("CLI_SETTINGS_OF_NEW", name=project.name)
+    batch = _take_in(store, project, "normal", listing)
+    state = project.state()
+    if state:
+        print(f"{show(project.name)}: {_count(state.n, 'normal')}, version {state.version}")
+    return 0 if _arrived(project, batch) else 1
+
+
+def score(name: str, paths: list[str], *, csv: str | None = None, k: int | None = None) -> int:
+    listing, store = list_files(paths), Store(data_dir())
+    project = _find(store, name)
+    if project is None:
+        known = ", ".join(sorted(card.name for card in store.projects())) or "none"
+        raise NotFound("CLI_NO_PROJECT", name=name, known=known)
+    if project.state() is None:
+        raise NotFound("NO_NORMALS")
+    batch = _take_in(store, project, "scored", listing)
+
+    snapshot = project.snapshot()
+    judgement = snapshot.judge(k)
+    positions = _positions(snapshot.scored, _arrived(project, batch))
+    _print_summary(snapshot, judgement, positions)
+    if csv:
+        Path(csv).write_bytes(results_csv(snapshot, judgement, positions=positions))
+        print(f"Results: {csv}")
+    return 0 if len(positions) else 1
+
+
+def _find(store: Store, name: str) -> Project | None:
+    """The project of this id or name.
+
+    Raises:
+        Refused: when several have the name.
+    """
+    cards = store.projects()
+    ids = [card.id for card in cards if card.id == name] or [card.id for card in cards if card.name == name.strip()]
+    if len(ids) > 1:
+        raise Refused("CLI_SAME_NAMES", name=name, count=len(ids), ids=", ".join(ids))
+    return store.open(ids[0]) if ids else None
+
+
+def _settings(preset: str | None, backbone: str | None) -> Settings:
+    settings = PRESETS[preset or "recommended"]
+    return replace(settings, backbone=backbone) if backbone else settings
+
+
+def _take_in(store: Store, project: Project, role: Role, listing: Listing) -> int:
+    """Stage, submit, wait, and print what became of every file; returns the batch."""
+    batch = project.new_batch(role, "command line")
+    unreadable = stage_files(project, batch, listing.files)
+    work_off(store, project.submit(batch))
+    rejected = [(show(o.name), o.sentence) for o in project.outcomes(batch, "rejected")]
+    rejected += [(show(name), reason) for name, reason in unreadable]
+    for name, reason in rejected:
+        print(f"rejected  {name}: {reason}")
+    accepted, duplicate = (len(project.outcomes(batch, status)) for status in ("accepted", "duplicate"))
+    given = accepted + duplicate + len(rejected)
+    print(f"{_count(given, 'image')} given: {accepted} accepted, {duplicate} duplicate, {len(rejected)} rejected")
+    if listing.ignored:
+        print(f"{_count(listing.ignored, 'system file')} ignored")
+    return batch
+
+
+def _arrived(project: Project, batch: int) -> list[int]:
+    """Items of the batch's files, those that were there before included."""
+    return [outcome.item_id for outcome in project.outcomes(batch) if outcome.item_id is not None]
+
+
+def _positions(scored, items: list[int]) -> np.ndarray:
+    """Rows of these items, each once, in the order of the files."""
+    row = {int(item_id): position for position, item_id in enumerate(scored.ids)}
+    return np.array(list(dict.fromkeys(row[item] for item in items if item in row)), np.int64)
+
+
+def _print_summary(snapshot, judgement, positions: np.ndarray) -> None:
+    flagged = positions[judgement.flagged[positions]]
+    for position in flagged[np.argsort(-judgement.scores[flagged], kind="stable")]:
+        percentile = judgement.percentiles[position]
+        print(
+            f"{judgement.verdicts[position]:<8}  {show(snapshot.scored.names[position])}: score "
+            f"{judgement.scores[position]:.4g}, farther than {percentile:.1f} % of the normals"
+        )
+    if np.isnan(judgement.limit):
+        print("No limit: one normal has no other to be compared with. Add normals; until then all is for review.")
+        return
+    print(
+        f"{_count(len(positions), 'image')}: {len(flagged)} flagged, {len(positions) - len(flagged)} pass · "
+        f"limit {judgement.limit:.4g} at k = {judgement.k} ({judgement.percentile:g}th percentile of the normals) · "
+        f"{_count(snapshot.state.n, 'normal')}, version {snapshot.state.version}"
+    )
+    if not judgement.reliable:
+        print("Few normals: the limit says little. Add more.")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
