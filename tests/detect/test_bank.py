@@ -1,5 +1,6 @@
 """The bank against brute force in float64."""
 
+import os
 import subprocess
 import sys
 
@@ -40,6 +41,12 @@ def unit(vectors):
 
 def same(a, b):
     return np.array_equal(a.distances, b.distances) and np.array_equal(a.indices, b.indices)
+
+
+def in_a_child(code, **environment):
+    environment = {**{k: v for k, v in os.environ.items() if k != "OPENBLAS_CORETYPE"}, **environment}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    return done.stdout.strip()
 
 
 # Few values on a grid: float32 computes their distances without rounding, and ties and duplicates abound.
@@ -300,5 +307,10 @@ def test_importing_stays_light():
         "import sys, dn2core.detect, dn2core.explore, dn2core.explore.fashion_mnist;"
         "print(sorted({'umap', 'numba', 'sklearn', 'torch', 'pandas', 'streamlit'} & set(sys.modules)))"
     )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "[]"
+    assert in_a_child(code) == "[]"
+
+
+@pytest.mark.parametrize("own", ["", "Nehalem"])
+def test_the_setting_for_faiss_leaves_no_trace(own):
+    code = "import os, dn2core.detect; print(repr(os.environ.get('OPENBLAS_CORETYPE', '')))"
+    assert in_a_child(code, **({"OPENBLAS_CORETYPE": own} if own else {})) == repr(own)
