@@ -6,9 +6,10 @@ import sys
 
 from dn2core import __version__
 from dn2core.errors import DN2Error
-from dn2core.project.settings import PRESETS
 
-BACKBONE, VIEWS = "efficientnet_lite0", ("whole", "paper")
+BACKBONE = "efficientnet_lite0"
+VIEWS = ("whole", "paper")
+PRESETS = ("recommended", "paper")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     build = _command(commands, "build", _build, "add normals to a project, making it where it is not there yet")
     build.add_argument("project", metavar="PROJECT", help="its name, or its id")
     build.add_argument("images", metavar="IMAGES", nargs="+", help="files, folders, ZIP archives")
-    build.add_argument("--preset", choices=sorted(PRESETS), help="of a new project (default: recommended)")
+    build.add_argument("--preset", choices=PRESETS, help="of a new project (default: recommended)")
     build.add_argument("--backbone", help=f"the network of a new project (default: {BACKBONE})")
 
     score = _command(commands, "score", _score, "compare images with the normals of a project")
