@@ -1,0 +1,57 @@
+"""The deliveries of scored images, each with the version of the normals that it was judged by."""
+
+import pandas as pd
+import streamlit as st
+
+from pages.parts.accounting import source_word
+from pages.parts.header import moment
+from pages.parts.look import raw
+from pages.parts.text import number, t
+
+
+def deliveries(batches: list) -> None:
+    """A table, newest first: when, from where, how many were flagged then, and by which normals."""
+    table = delivery_table(batches)
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=min(38 + 35 * len(table), 250),
+        key="dn2_deliveries",
+        alt=t("Deliveries with the version of the normals that judged them"),
+    )
+    st.caption(
+        t(
+            "The table keeps what was found when each delivery came. "
+            "Everything above is judged anew whenever normals, k or features change."
+        )
+    )
+
+
+def delivery_table(batches: list) -> pd.DataFrame:
+    """One row a delivery; what was never judged stays empty."""
+    judged = [batch.judged or {} for batch in batches]
+    return pd.DataFrame(
+        {
+            t("Came"): [moment(batch.created) for batch in batches],
+            t("From"): [source_word(batch.source) for batch in batches],
+            t("Images"): [number(batch.given) for batch in batches],
+            t("Flagged then"): [_flagged(one) for one in judged],
+            t("Judged by"): [_judge(one) for one in judged],
+            "k": [str(one.get("k", "")) for one in judged],
+            t("Limit"): [raw(one["limit"]) if one.get("limit") is not None else "–" for one in judged],
+        }
+    )
+
+
+def _flagged(judged: dict) -> str:
+    if not judged:
+        return "–"
+    return t("{flagged} of {n}", flagged=number(judged["flagged"]), n=number(judged["scored"]))
+
+
+def _judge(judged: dict) -> str:
+    if not judged:
+        return t("not judged")
+    return t(
+        "normals version {version} ({n})", version=number(judged["version"]), n=number(judged["normals"])
+    )

@@ -1,0 +1,250 @@
+"""An opened picture: the image, the verdict and why, its nearest normals, its place among the scores."""
+
+import streamlit as st
+from pages.parts.components.compare_zoom import compare_zoom
+from pages.parts.components.gallery import gallery
+from pages.parts.routes import token
+
+from pages.parts.charts import score_histogram
+from pages.parts.header import moment, number_row, problem
+from pages.parts.look import BADGES, megabytes, percent, plot_config, raw, times, verdict
+from pages.parts.results import judged_item, reason
+from pages.parts.text import md, number, show, t
+
+LAST = "dn2_last_image"
+
+
+def wanted_image() -> int | None:
+    """The item id in the address (?image=), or None."""
+    word = st.query_params.get("image", "")
+    return int(word) if word.isascii() and word.isdecimal() and len(word) <= 18 else None
+
+
+def show_image(item_id: int) -> None:
+    """Open a picture: the page runs anew with it in the address."""
+    _turn_to(item_id)
+    st.rerun()
+
+
+def last_image() -> int | None:
+    """The picture that was open last in this session, to which a gallery returns."""
+    return st.session_state.get(LAST)
+
+
+def open_detail(project, shown, item_id: int, order: list[int], judged=None) -> None:
+    """Draw the opened picture in place of what the page shows otherwise.
+
+    Args:
+        shown: the snapshot.
+        order: item ids as the page lists them; previous and next walk along it.
+        judged: the judgement shown; the one of the project's settings by default.
+    """
+    judged = shown.judge() if judged is None else judged
+    one = judged_item(shown, judged, item_id)
+    if one is None:
+        problem("NOT_FOUND", {"what": t("The image")})
+        st.button(t("Back"), key="dn2_back", icon=":material/arrow_back:", on_click=_close)
+        return
+    st.session_state[LAST] = item_id
+    neighbours = shown.neighbours_of(item_id, judged.k)
+    _way(one, order)
+    left, right = st.columns([7, 5], gap="medium")
+    with right:
+        _verdict(one, judged)
+        _neighbours(project, neighbours)
+        _place(judged, one)
+    with left:
+        _picture(project, one, neighbours)
+        _facts(project, item_id)
+
+
+def _way(one, order: list[int]) -> None:
+    """Back to the page, where in the order this picture stands, previous and next."""
+    at = order.index(one.item_id) if one.item_id in order else None
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_way"):
+        st.button(t("Back"), key="dn2_back", icon=":material/arrow_back:", shortcut="Esc", on_click=_close)
+        st.markdown(f"**{md(_short(show(one.name)))}**", width="stretch")
+        if at is not None:
+            st.caption(
+                md(t("{position} of {n}", position=number(at + 1), n=number(len(order)))), width="content"
+            )
+        for key, label, icon, step, shortcut in (
+            ("dn2_previous", t("Previous"), ":material/chevron_left:", -1, "Left"),
+            ("dn2_next", t("Next"), ":material/chevron_right:", 1, "Right"),
+        ):
+            there = at is not None and 0 <= at + step < len(order)
+            st.button(
+                label,
+                key=key,
+                icon=icon,
+                shortcut=shortcut,
+                disabled=not there,
+                on_click=_turn_to,
+                args=(order[at + step] if there else one.item_id,),
+            )
+
+
+def _verdict(one, judged) -> None:
+    look = verdict(one.verdict)
+    st.badge(look.word, icon=look.icon, color=BADGES[one.verdict])
+    st.markdown(md(reason(one, judged.k)))
+    if one.same_as_normal:
+        st.caption(
+            t("The very same image is among the normals, so its nearest normal is itself, at distance 0.")
+        )
+    if not judged.reliable and one.percentile == one.percentile:
+        st.caption(t("With fewer than 20 normals neither percentile nor limit can be trusted."))
+    number_row(
+        [
+            (
+                t("Among the normals"),
+                percent(one.percentile),
+                t("Share of the normals that are less unusual."),
+            ),
+            (t("Usual spacing"), times(one.multiple)),
+            (
+                t("Score"),
+                raw(one.score),
+                t(
+                    "Mean squared distance to the {k} nearest normals; above the limit of {limit} it is flagged.",
+                    k=number(judged.k),
+                    limit=raw(judged.limit),
+                ),
+            ),
+        ]
+    )
+
+
+def _neighbours(project, neighbours: list) -> None:
+    if not neighbours:
+        return
+    st.markdown(
+        f"##### {t('Nearest normals')}",
+        help=t(
+            "Nearest first. Under each: its distance as a multiple of the usual distance between normals, "
+            "then the distance itself. Choose one to see it side by side."
+        ),
+    )
+    chosen = gallery(
+        key="dn2_neighbours",
+        project_id=project.id,
+        ids=[near.item_id for near in neighbours],
+        captions=[f"{times(near.times)} · {raw(near.distance)}" for near in neighbours],
+        tones=["normal"] * len(neighbours),
+        details=[show(near.name) for near in neighbours],
+        selected=_against(neighbours),
+        height=176 if len(neighbours) <= 3 else 320,
+        cell=132,
+    )
+    if chosen is not None:
+        st.query_params["against"] = str(chosen)
+        st.rerun()
+
+
+def _place(judged, one) -> None:
+    if len(judged.normal_scores) > 1:
+        st.plotly_chart(
+            score_histogram(judged.normal_scores, judged.limit, judged.k, mark=one.score, height=200),
+            theme=None,
+            config=plot_config(),
+            key="dn2_place",
+            alt=t("The score of this image on the histogram of the normals' scores, with the limit"),
+        )
+
+
+def _picture(project, one, neighbours: list) -> None:
+    against = _against(neighbours)
+    if "dn2_saw" not in st.session_state:
+        st.session_state["dn2_saw"] = st.query_params.get("saw") == "1"
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="dn2_picture_bar"):
+        st.toggle(
+            t("What the network saw"),
+            key="dn2_saw",
+            on_change=_saw,
+            help=t(
+                "The very pixels that were compared, after scaling (and cropping, in the paper's preset)."
+            ),
+        )
+        if against is not None:
+            st.button(t("This image alone"), key="dn2_alone", icon=":material/crop_square:", on_click=_alone)
+        elif neighbours:
+            st.button(
+                t("Beside its nearest normal"),
+                key="dn2_beside",
+                icon=":material/compare:",
+                shortcut="N",
+                on_click=_compare,
+                args=(neighbours[0].item_id,),
+            )
+    kind = "saw" if st.session_state["dn2_saw"] else "image"
+    secret = token(project.id)
+    other = next((near for near in neighbours if near.item_id == against), None)
+    compare_zoom(
+        key="dn2_zoom",
+        left_url=f"/dn2/{kind}/{secret}/{one.item_id}",
+        right_url=f"/dn2/{kind}/{secret}/{against}" if against is not None else None,
+        alt=_alt(one, other),
+        height=520,
+    )
+    if other is not None:
+        st.caption(
+            md(
+                t(
+                    "Left this image, right the normal {name}: {multiple} the usual spacing apart.",
+                    name=_short(show(other.name)),
+                    multiple=times(other.times),
+                )
+            )
+        )
+
+
+def _alt(one, other) -> str:
+    if other is None:
+        return t("Image {name}", name=show(one.name))
+    return t("Image {name} beside normal {other}", name=show(one.name), other=show(other.name))
+
+
+def _facts(project, item_id: int) -> None:
+    item = project.item(item_id)
+    words = [
+        f"{number(item.width)} × {number(item.height)}",
+        item.format,
+        megabytes(item.bytes),
+        t("came {moment}", moment=moment(item.added)),
+    ]
+    st.caption(" · ".join(md(word) for word in words))
+
+
+def _against(neighbours: list) -> int | None:
+    word = st.query_params.get("against", "")
+    return next((near.item_id for near in neighbours if str(near.item_id) == word), None)
+
+
+def _turn_to(item_id: int) -> None:
+    st.query_params.pop("against", None)
+    st.query_params["image"] = str(item_id)
+
+
+def _close() -> None:
+    for name in ("image", "against", "saw"):
+        st.query_params.pop(name, None)
+
+
+def _compare(item_id: int) -> None:
+    st.query_params["against"] = str(item_id)
+
+
+def _alone() -> None:
+    st.query_params.pop("against", None)
+
+
+def _saw() -> None:
+    if st.session_state["dn2_saw"]:
+        st.query_params["saw"] = "1"
+    else:
+        st.query_params.pop("saw", None)
+
+
+def _short(text: str, length: int = 60) -> str:
+    """The end of a path tells more than its start."""
+    return text if len(text) <= length else "…" + text[-(length - 1) :]

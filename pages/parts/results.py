@@ -1,0 +1,190 @@
+"""How judged images read: captions and tones for a gallery, the verdict in one sentence."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from pages.parts.look import percent, times, verdict
+from pages.parts.text import number, show, t
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What a gallery shows of (n,) images, in its order."""
+
+    ids: list[int]
+    captions: list[str]
+    tones: list[str]
+    details: list[str]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One image with what was found about it; `percentile` and `multiple` are NaN where undefined."""
+
+    item_id: int
+    name: str
+    role: str  # "normal" or "scored"
+    verdict: str  # "pass", "review", "reject" or, for a normal, "normal"
+    score: float  # NaN for a lone normal
+    percentile: float
+    multiple: float
+    beyond: bool  # above the limit
+    same_as_normal: bool
+
+
+def multiples(scores: np.ndarray, spacing: float) -> np.ndarray:
+    """Scores (n,) as multiples of the usual spacing: the root of the mean squared distance, over it."""
+    if not spacing > 0:
+        return np.full(len(scores), np.nan)
+    return np.sqrt(np.asarray(scores, np.float64)) / spacing
+
+
+def cells(shown, judged, positions: np.ndarray) -> Cells:
+    """Scored images at these positions, captioned with percentile and multiple."""
+    shares = percents(judged.percentiles[positions])
+    spreads = many_times(multiples(judged.scores[positions], judged.spacing))
+    tones = judged.verdicts[positions].tolist()
+    words = {tone: verdict(tone).word for tone in set(tones)}
+    names = shown.scored.names
+    return Cells(
+        ids=shown.scored.ids[positions].tolist(),
+        captions=[
+            f"{words[tone]} · {share} · {spread}"
+            for tone, share, spread in zip(tones, shares, spreads, strict=True)
+        ],
+        tones=tones,
+        details=[show(names[position]) for position in positions],
+    )
+
+
+def item_cells(shown, judged, ids: np.ndarray) -> Cells:
+    """Any images of the snapshot, normals among them, in the order given; unknown ids are left out."""
+    rows = rows_of(shown, ids)
+    n = len(shown.normals)
+    shares = percents(np.concatenate([np.full(n, np.nan), judged.percentiles])[rows])
+    spreads = many_times(multiples(all_scores(shown, judged)[rows], judged.spacing))
+    tones = np.concatenate([np.full(n, "normal"), judged.verdicts])[rows].tolist()
+    words = {tone: verdict(tone).word for tone in set(tones)}
+    names = (*shown.normals.names, *shown.scored.names)
+    return Cells(
+        ids=np.concatenate([shown.normals.ids, shown.scored.ids])[rows].tolist(),
+        captions=[
+            f"{words[tone]} · {spread}" if tone == "normal" else f"{words[tone]} · {share} · {spread}"
+            for tone, share, spread in zip(tones, shares, spreads, strict=True)
+        ],
+        tones=tones,
+        details=[show(names[row]) for row in rows.tolist()],
+    )
+
+
+def rows_of(shown, ids: np.ndarray) -> np.ndarray:
+    """Rows of items among normals and then scored images; unknown ids are left out."""
+    known = np.concatenate([shown.normals.ids, shown.scored.ids])
+    order = np.argsort(known, kind="stable")
+    ids = np.asarray(ids, np.int64)
+    at = order[np.searchsorted(known, ids, sorter=order).clip(max=len(known) - 1)]
+    return at[known[at] == ids]
+
+
+def all_scores(shown, judged) -> np.ndarray:
+    """(n + q,) scores of normals, each against the others, and of scored images; NaN for a lone normal."""
+    normal = judged.normal_scores if len(judged.normal_scores) else np.full(len(shown.normals), np.nan)
+    return np.concatenate([normal, judged.scores])
+
+
+def judged_item(shown, judged, item_id: int) -> Judged | None:
+    """What was found about an image; None when it is not in the snapshot."""
+    position = shown.scored.position(item_id)
+    if position is not None:
+        score = float(judged.scores[position])
+        return Judged(
+            item_id=item_id,
+            name=shown.scored.names[position],
+            role="scored",
+            verdict=str(judged.verdicts[position]),
+            score=score,
+            percentile=float(judged.percentiles[position]),
+            multiple=float(multiples(np.array([score]), judged.spacing)[0]),
+            beyond=bool(judged.flagged[position]),
+            same_as_normal=bool(shown.same_as_normal[position]),
+        )
+    position = shown.normals.position(item_id)
+    if position is None:
+        return None
+    alone = len(judged.normal_scores) == 0
+    score = math.nan if alone else float(judged.normal_scores[position])
+    return Judged(
+        item_id=item_id,
+        name=shown.normals.names[position],
+        role="normal",
+        verdict="normal",
+        score=score,
+        percentile=math.nan if alone else 100 * float(np.mean(judged.normal_scores < score)),
+        multiple=float(multiples(np.array([score]), judged.spacing)[0]),
+        beyond=score > judged.limit,
+        same_as_normal=False,
+    )
+
+
+def reason(one: Judged, k: int) -> str:
+    """The verdict and why, in one sentence (plain text)."""
+    if math.isnan(one.percentile):
+        return t("Not judged: with a single normal there is nothing to compare its distance with.")
+    if one.role == "normal":
+        start = t("A normal beyond the limit") if one.beyond else t("A normal within the limit")
+    else:
+        start = {"reject": t("Flagged"), "review": t("To be reviewed")}.get(one.verdict, t("Passed"))
+    return t(
+        "{verdict}: {farther}; {multiple} the usual spacing.",
+        verdict=start,
+        farther=_farther(one.percentile, k),
+        multiple=times(one.multiple),
+    )
+
+
+def _farther(percentile: float, k: int) -> str:
+    if k == 1:
+        if percentile >= 100:
+            return t("farther from its nearest normal than every normal is from its own")
+        if percentile <= 0:
+            return t("as near to its nearest normal as the nearest of the normals to theirs")
+        return t(
+            "farther from its nearest normal than {share} of the normals are from theirs",
+            share=percent(percentile),
+        )
+    if percentile >= 100:
+        return t("farther from its {k} nearest normals than every normal is from its own", k=number(k))
+    if percentile <= 0:
+        return t("as near to its {k} nearest normals as the nearest of the normals to theirs", k=number(k))
+    return t(
+        "farther from its {k} nearest normals than {share} of the normals are from theirs",
+        k=number(k),
+        share=percent(percentile),
+    )
+
+
+def most_unusual_first(scores: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Positions by score, highest first; equal scores in the order in which they came."""
+    return positions[np.argsort(-scores[positions], kind="stable")]
+
+
+def percents(values: np.ndarray) -> list[str]:
+    """`percent` of many values."""
+    values = np.asarray(values, np.float64)
+    # Below a full 100 percent() stops at 99.9, so the rounding must not lift a value to 100.
+    return _each(np.where(values < 100, np.minimum(np.round(values, 1), 99.9), values), percent)
+
+
+def many_times(values: np.ndarray) -> list[str]:
+    """`times` of many values."""
+    values = np.asarray(values, np.float64)
+    return _each(np.where(values < 100, np.round(values, 1), np.round(values)), times)
+
+
+def _each(values: np.ndarray, words) -> list[str]:
+    """Words for each value, made once for equal ones: formatting 50,000 numbers takes seconds."""
+    distinct, at = np.unique(values, return_inverse=True)
+    made = [words(float(value)) for value in distinct]
+    return [made[i] for i in at.ravel().tolist()]

@@ -1,0 +1,299 @@
+"""Score: new images in, the unusual ones on top."""
+
+import numpy as np
+import streamlit as st
+from pages.parts.components.gallery import gallery
+
+from dn2core.errors import DN2Error
+from dn2core.report import results_csv
+from pages.parts import filters
+from pages.parts.accounting import accounting, source_word
+from pages.parts.charts import score_histogram
+from pages.parts.deliveries import deliveries
+from pages.parts.detail import last_image, open_detail, show_image, wanted_image
+from pages.parts.header import empty_state, moment, need_project, problem, project_header
+from pages.parts.intake import intake_ways
+from pages.parts.jobs import job_panel, last_failure
+from pages.parts.look import ICONS, plot_config, raw, verdict
+from pages.parts.results import cells, judged_item, most_unusual_first
+from pages.parts.service import current_project, snapshot
+from pages.parts.text import md, number, t, tn
+
+
+def score() -> None:
+    project = current_project()
+    need_project(project)
+    shown = snapshot(project)
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    left.title(t("Score"), anchor=False)
+    project_header(project, shown)
+    busy = job_panel(project, ("intake", "reencode"))
+    if not busy:
+        last_failure(project, "intake")
+    if shown is None:
+        if not busy:
+            empty_state(
+                t("No normals yet"),
+                t("New images are compared with normals. Give images of good parts first."),
+                t("Go to Normals"),
+                "normals",
+            )
+        return
+    if len(shown.scored) == 0:
+        _first(project, shown, busy)
+        return
+    judged = shown.judge()
+    chosen = filters.read(st.query_params)
+    positions = most_unusual_first(judged.scores, filters.matching(chosen, shown, judged))
+    wanted = wanted_image()
+    if wanted is not None and judged_item(shown, judged, wanted) is not None:
+        open_detail(project, shown, wanted, shown.scored.ids[positions].tolist(), judged)
+        return
+    if wanted is not None:
+        problem("NOT_FOUND", {"what": t("The image")})
+    with right.container(horizontal=True, horizontal_alignment="right"):
+        _download(shown, judged, positions)
+    _answer(shown, judged)
+    _more_images(project)
+    _filter_row(project, shown, judged, chosen)
+    _pictures(project, shown, judged, positions)
+    _distribution(judged)
+    _where_they_went(project)
+
+
+def _first(project, shown, busy: bool) -> None:
+    if shown.waiting or busy:
+        st.caption(
+            t("You can leave this page meanwhile: the work goes on, and the sidebar shows how far it is.")
+        )
+        return
+    st.markdown(
+        tn(
+            "Give new images: each is compared with {n} normal, and those that differ are flagged.",
+            "Give new images: each is compared with {n} normals, and those that differ are flagged.",
+            len(shown.normals),
+        )
+    )
+    _ways(project)
+    _where_they_went(project)
+
+
+def _ways(project) -> None:
+    intake_ways(project, "scored", key="dn2_score")
+    _camera(project)
+
+
+def _camera(project) -> None:
+    # The browser asks for the camera as soon as the widget is drawn: only on request.
+    opened = st.expander(
+        t("Take a picture"), icon=":material/photo_camera:", key="dn2_camera_open", on_change="rerun"
+    )
+    if not opened.open:
+        return
+    with opened:
+        turn = st.session_state.setdefault("dn2_camera_turn", 0)
+        photo = st.camera_input(t("Camera"), key=f"dn2_camera_{turn}", label_visibility="collapsed")
+        if photo is None:
+            return
+        st.session_state["dn2_camera_turn"] = turn + 1
+        try:
+            batch = project.new_batch("scored", "camera")
+            count = sum(before.source == "camera" for before in project.batches("scored"))
+            project.stage(batch, f"camera-{count + 1:04}.jpg", photo)
+            project.submit(batch)
+        except DN2Error as error:
+            problem(error)
+        else:
+            st.rerun()
+
+
+def _more_images(project) -> None:
+    with st.expander(t("Score more images"), icon=":material/add_photo_alternate:", key="dn2_more"):
+        _ways(project)
+
+
+def _answer(shown, judged) -> None:
+    n, flagged = len(shown.scored), int(judged.flagged.sum())
+    if judged.limit != judged.limit:
+        st.markdown(t("One normal is too few for a limit, so nothing is judged yet. Add more normals."))
+    else:
+        st.markdown(
+            f"#### {t('{flagged} of {n} flagged', flagged=number(flagged), n=number(n))}"
+            f" · {t('limit {limit} at k = {k}', limit=raw(judged.limit), k=number(judged.k))}"
+            f" · {t('judged by normals version {version}', version=number(shown.state.version))}"
+        )
+        st.caption(_limit_words(judged))
+    if not judged.reliable:
+        st.warning(
+            tn(
+                "With {n} normal the limit is unreliable. From about 20 on it can be trusted.",
+                "With {n} normals the limit is unreliable. From about 20 on it can be trusted.",
+                len(shown.normals),
+            ),
+            icon=":material/info:",
+        )
+    if shown.waiting:
+        st.caption(
+            tn(
+                "{n} image is still being encoded and is not shown yet.",
+                "{n} images are still being encoded and are not shown yet.",
+                shown.waiting,
+            )
+        )
+
+
+def _limit_words(judged) -> str:
+    return t(
+        "Until a calibration with known defects exists, the limit is percentile {percentile} of the "
+        "normals' leave-one-out scores: about {share} of the good parts would be flagged as well.",
+        percentile=f"{judged.percentile:g}",
+        share=t("{value} %", value=f"{100 - judged.percentile:g}"),
+    )
+
+
+def _filter_row(project, shown, judged, chosen) -> None:
+    batches = {
+        batch.id: f"{moment(batch.created)} · {source_word(batch.source)}"
+        for batch in project.batches("scored")
+        if np.any(shown.scored.batches == batch.id)
+    }
+    counts = {name: int(np.sum(judged.verdicts == name)) for name in filters.VERDICTS}
+    _put(
+        dn2_f_verdict=list(chosen.verdicts),
+        dn2_f_share=(chosen.low, chosen.high),
+        dn2_f_name=chosen.name,
+        dn2_f_batch=chosen.batch if chosen.batch in batches else None,
+    )
+    columns = st.columns([5, 4, 4, 4], vertical_alignment="bottom", gap="medium")
+    columns[0].pills(
+        t("Verdict"),
+        [name for name in filters.VERDICTS if counts[name] or name in chosen.verdicts],
+        selection_mode="multi",
+        format_func=lambda name: f"{ICONS[name]} {verdict(name).word} {number(counts[name])}",
+        key="dn2_f_verdict",
+        on_change=_filtered,
+    )
+    columns[1].slider(
+        t("Percentile among the normals"),
+        0.0,
+        100.0,
+        step=0.1,
+        format="%.1f",
+        key="dn2_f_share",
+        on_change=_filtered,
+    )
+    columns[2].text_input(
+        t("Name contains"),
+        key="dn2_f_name",
+        type="search",
+        max_chars=200,
+        placeholder="",
+        on_change=_filtered,
+    )
+    columns[3].selectbox(
+        t("Delivery"),
+        list(batches),
+        index=None,
+        format_func=batches.get,
+        key="dn2_f_batch",
+        placeholder=t("All"),
+        on_change=_filtered,
+    )
+
+
+def _put(**state) -> None:
+    """Give widgets the values of the address before they are drawn."""
+    for key, value in state.items():
+        if st.session_state.get(key) != value:
+            st.session_state[key] = value
+
+
+def _filtered() -> None:
+    state = st.session_state
+    low, high = state["dn2_f_share"]
+    filters.write(
+        filters.Filters(
+            verdicts=tuple(name for name in filters.VERDICTS if name in (state["dn2_f_verdict"] or ())),
+            low=low,
+            high=high,
+            name=(state["dn2_f_name"] or "").strip(),
+            batch=state["dn2_f_batch"],
+        )
+    )
+
+
+def _pictures(project, shown, judged, positions) -> None:
+    if len(positions) == 0:
+        with st.container(horizontal=True, vertical_alignment="center", key="dn2_nothing"):
+            st.markdown(t("No image passes these filters."), width="content")
+            st.button(t("Show all"), key="dn2_show_all", on_click=filters.write, args=(filters.Filters(),))
+        return
+    if len(positions) < len(shown.scored):
+        st.caption(
+            md(
+                t(
+                    "{n} of {all} shown, most unusual first.",
+                    n=number(len(positions)),
+                    all=number(len(shown.scored)),
+                )
+            )
+        )
+    else:
+        st.caption(
+            t(
+                "Most unusual first. Under each: verdict, percentile among the normals, multiple of the usual spacing."
+            )
+        )
+    shapes = cells(shown, judged, positions)
+    last = last_image()
+    opened = gallery(
+        key="dn2_score_gallery",
+        project_id=project.id,
+        ids=shapes.ids,
+        captions=shapes.captions,
+        tones=shapes.tones,
+        details=shapes.details,
+        selected=last if last in shapes.ids else None,
+        height=560 if len(positions) > 12 else 400,
+    )
+    if opened is not None:
+        show_image(opened)
+
+
+def _download(shown, judged, positions) -> None:
+    # Built on the click; the name is plain ASCII, made of numbers.
+    st.download_button(
+        t("Download CSV"),
+        data=lambda: results_csv(shown, judged, positions=positions, bom=True),
+        file_name=f"dn2-results-v{shown.state.version}-k{judged.k}.csv",
+        mime="text/csv",
+        key="dn2_csv",
+        icon=":material/download:",
+        on_click="ignore",
+        disabled=len(positions) == 0,
+        help=t("The images shown below, with scores, verdicts and their nearest normals."),
+    )
+
+
+def _distribution(judged) -> None:
+    if len(judged.normal_scores) > 1:
+        st.markdown(f"##### {t('How unusual, beside the normals')}")
+        st.plotly_chart(
+            score_histogram(judged.normal_scores, judged.limit, judged.k, scored=judged.scores, height=260),
+            theme=None,
+            config=plot_config(),
+            key="dn2_score_chart",
+            alt=t("Histograms of the scores of normals and scored images, with the limit"),
+        )
+
+
+def _where_they_went(project) -> None:
+    batches = [batch for batch in project.batches("scored") if batch.finished is not None]
+    if not batches:
+        return
+    st.markdown(f"##### {t('Deliveries')}")
+    deliveries(batches)
+    accounting(project, batches, key="dn2_score_account")
+
+
+score()

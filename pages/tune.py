@@ -1,0 +1,349 @@
+"""Tune: what another k would say, before it is applied."""
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+from pages.parts.components.gallery import gallery
+from pages.parts.components.k_slider import k_slider
+
+from dn2core.detect import Bank, changes, leave_one_out
+from dn2core.errors import DN2Error
+from dn2core.explore import sweep_table
+from dn2core.project.settings import K_MAX, PRESETS, Settings
+from pages.parts.backbone import backbone_choice
+from pages.parts.detail import last_image, open_detail, show_image, wanted_image
+from pages.parts.header import empty_state, need_project, problem, project_header
+from pages.parts.jobs import job_panel, last_failure
+from pages.parts.look import raw, verdict
+from pages.parts.results import cells, judged_item, most_unusual_first, percents
+from pages.parts.service import current_project, snapshot
+from pages.parts.text import number, t, tn
+
+
+def tune() -> None:
+    project = current_project()
+    need_project(project)
+    shown = snapshot(project)
+    st.title(t("Tune"), anchor=False)
+    project_header(project, shown)
+    busy = job_panel(project, ("reencode",))
+    if not busy:
+        last_failure(project, "reencode")
+    if shown is None:
+        empty_state(
+            t("No normals yet"),
+            t("Here you see what another k would change. Give images of good parts first."),
+            t("Go to Normals"),
+            "normals",
+            icon=":material/tune:",
+        )
+        return
+    if shown.loo is None:
+        st.markdown(
+            t("One normal is too few for a limit, so there is nothing to tune yet. Add more normals.")
+        )
+        return
+    draft = _draft(shown.settings)
+    trial = _trial(shown, draft.normalise)
+    wanted = wanted_image()
+    if wanted is not None and judged_item(trial, trial.judge(draft.k), wanted) is not None:
+        after = trial.judge(draft.k)
+        order = _changed(shown.judge(), after)
+        open_detail(project, trial, wanted, trial.scored.ids[order].tolist(), after)
+        return
+    if wanted is not None:
+        problem("NOT_FOUND", {"what": t("The image")})
+    _presets(shown.settings, draft)
+    _explore(project, shown, trial)
+    _expert(project, draft)
+
+
+def _draft(saved: Settings) -> Settings:
+    """The choice under trial: it lives in the address until it is applied."""
+    params = st.query_params
+    k, preset = params.get("k", ""), params.get("preset", saved.preset)
+    return replace(
+        saved,
+        k=int(k) if k.isascii() and k.isdecimal() and len(k) < 4 and 1 <= int(k) <= K_MAX else saved.k,
+        normalise={"1": True, "0": False}.get(params.get("unit", ""), saved.normalise),
+        preset=preset if preset in {one.preset for one in PRESETS.values()} else saved.preset,
+    )
+
+
+def _try(saved: Settings, **change) -> None:
+    """Put a choice on trial; what equals the choice in use leaves no trace in the address."""
+    draft = replace(_draft(saved), **change)
+    for name, value, used in (
+        ("k", str(draft.k), draft.k == saved.k),
+        ("unit", str(int(draft.normalise)), draft.normalise == saved.normalise),
+        ("preset", draft.preset, draft.preset == saved.preset),
+    ):
+        if used:
+            st.query_params.pop(name, None)
+        else:
+            st.query_params[name] = value
+    st.session_state.pop("dn2_unit", None)
+
+
+def _trial(shown, normalise: bool):
+    """The snapshot as it would be with unit-length features or raw ones."""
+    if normalise == shown.settings.normalise:
+        return shown
+    return _other_length(shown, repr(shown.generation))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _other_length(_shown, key: str):
+    normalise = not _shown.settings.normalise
+    bank = Bank(_shown.normal_features, normalise=normalise)
+    return replace(
+        _shown,
+        settings=replace(_shown.settings, normalise=normalise),
+        bank=bank,
+        loo=leave_one_out(bank, K_MAX),
+        found=bank.search(_shown.scored_features, K_MAX),
+    )
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _sweep(_shown, _trial, key: str):
+    """Every k of the trial, with the verdicts in use as what the others are compared with."""
+    before = _shown.judge()
+    swept = sweep_table(_trial.table, k_max=K_MAX, percentile=_shown.settings.percentile, k_now=before.k)
+    if _trial is _shown:
+        return swept
+    now = before.flagged
+    return replace(
+        swept,
+        newly_flagged=(swept.flagged & ~now).sum(axis=1),
+        no_longer_flagged=(~swept.flagged & now).sum(axis=1),
+    )
+
+
+def _presets(saved: Settings, draft: Settings) -> None:
+    chosen = [name for name, preset in PRESETS.items() if _same(draft, preset)]
+    words = {
+        "recommended": (
+            t("Recommended"),
+            t(
+                "The whole image, features of unit length, k = 2: best on Fashion-MNIST, and nothing is cropped."
+            ),
+        ),
+        "paper": (
+            t("Paper"),
+            t("As DN2 was published: resized to 256, cropped to the middle 224, raw distances, k = 2."),
+        ),
+    }
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_presets"):
+        st.caption(t("Presets"), width="content")
+        for name, (label, help_text) in words.items():
+            preset = PRESETS[name]
+            st.button(
+                label,
+                key=f"dn2_preset_{name}",
+                icon=":material/check:" if name in chosen else None,
+                help=help_text,
+                on_click=_try,
+                args=(saved,),
+                kwargs={"k": preset.k, "normalise": preset.normalise, "preset": preset.preset},
+            )
+
+
+def _same(draft: Settings, preset: Settings) -> bool:
+    return (draft.k, draft.normalise, draft.preset) == (preset.k, preset.normalise, preset.preset)
+
+
+@st.fragment
+def _explore(project, shown, trial) -> None:
+    """The slider with its picture, what would change, and Apply."""
+    saved = shown.settings
+    draft = _draft(saved)
+    released = k_slider(
+        key=f"dn2_k_{project.id}",
+        k=min(draft.k, trial.table.k_max),
+        sweep=_sweep(shown, trial, repr((shown.generation, draft.normalise))),
+        texts=_slider_texts(),
+    )
+    if released is not None and int(released) != draft.k:
+        _try(saved, k=int(np.clip(int(released), 1, K_MAX)))
+        draft = _draft(saved)
+    before, after = shown.judge(), trial.judge(draft.k)
+    positions = _changed(before, after)
+    _answer(saved, draft, shown, before, after, positions)
+    _apply_row(project, saved, draft)
+    _flips(project, trial, before, after, positions)
+
+
+def _slider_texts() -> dict:
+    return {}
+
+
+def _changed(before, after) -> np.ndarray:
+    """Positions of scored images whose verdict would change, the most unusual first."""
+    return most_unusual_first(after.scores, changes(before, after))
+
+
+def _answer(saved: Settings, draft: Settings, shown, before, after, positions) -> None:
+    if len(shown.scored) == 0:
+        st.markdown(t("No images are scored yet: the picture shows the normals alone."))
+        return
+    newly = int(np.sum(after.flagged[positions]))
+    back = len(positions) - newly
+    if (draft.k, draft.normalise) == (saved.k, saved.normalise):
+        start = t("k = {k} is in use", k=number(saved.k))
+        counts = t(
+            "{flagged} of {n} flagged", flagged=number(int(after.flagged.sum())), n=number(len(after.flagged))
+        )
+        st.markdown(f"#### {start} · {counts} · {t('limit {limit}', limit=raw(after.limit))}")
+        st.caption(
+            t(
+                "Move k: the picture follows the thumb, and what would change comes below. Nothing is applied yet."
+            )
+        )
+        return
+    heading = (
+        tn("{n} image would change its verdict", "{n} images would change their verdict", len(positions))
+        if len(positions)
+        else t("No verdict would change")
+    )
+    flagged = t(
+        "{after} of {n} flagged instead of {before}",
+        after=number(int(after.flagged.sum())),
+        before=number(int(before.flagged.sum())),
+        n=number(len(after.flagged)),
+    )
+    st.markdown(f"#### {heading} · {flagged} · {t('limit {limit}', limit=raw(after.limit))}")
+    if len(positions):
+        st.caption(
+            t(
+                "{newly} would newly be flagged, {back} no longer.",
+                newly=number(newly),
+                back=number(back),
+            )
+        )
+
+
+def _apply_row(project, saved: Settings, draft: Settings) -> None:
+    different = draft != saved
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_apply_row"):
+        st.button(
+            t("Apply {choice}", choice=_choice(saved, draft)) if different else t("Apply"),
+            key="dn2_apply",
+            type="primary",
+            icon=":material/check:",
+            shortcut="A",
+            disabled=not different,
+            on_click=_apply,
+            args=(project, saved, draft),
+        )
+        if different:
+            st.button(
+                t("Keep k = {k}", k=number(saved.k)) if draft.k != saved.k else t("Keep what is in use"),
+                key="dn2_keep",
+                icon=":material/undo:",
+                on_click=_try,
+                args=(saved,),
+                kwargs={"k": saved.k, "normalise": saved.normalise, "preset": saved.preset},
+            )
+        if draft.preset != saved.preset:
+            st.caption(
+                t(
+                    "The picture shows the present crop: another one needs all images to be encoded anew. "
+                    "Apply starts that in the background, and the present features serve until it is done."
+                ),
+                width="stretch",
+            )
+    failed = st.session_state.pop("dn2_apply_failed", None)
+    if failed is not None:
+        problem(failed)
+
+
+def _choice(saved: Settings, draft: Settings) -> str:
+    """What Apply would write, in few words."""
+    parts = []
+    if draft.k != saved.k:
+        parts.append(t("k = {k}", k=number(draft.k)))
+    if draft.normalise != saved.normalise:
+        parts.append(t("unit length") if draft.normalise else t("raw distances"))
+    if draft.preset != saved.preset:
+        parts.append(t("the whole image") if draft.preset == "whole" else t("the paper's crop"))
+    return ", ".join(parts)
+
+
+def _apply(project, saved: Settings, draft: Settings) -> None:
+    """Write the choice; another crop is encoded in the background, the rest holds at once."""
+    try:
+        project.save_settings(replace(draft, preset=saved.preset))
+        if draft.preset != saved.preset:
+            project.change_backbone(saved.backbone, draft.preset)
+    except DN2Error as error:
+        st.session_state["dn2_apply_failed"] = error
+    else:
+        for name in ("k", "unit", "preset"):
+            st.query_params.pop(name, None)
+        st.session_state.pop("dn2_unit", None)
+        st.session_state["dn2_applied"] = True
+
+
+def _flips(project, trial, before, after, positions) -> None:
+    if st.session_state.pop("dn2_applied", False):
+        st.rerun()  # the header and the sidebar show the new choice, too
+    if len(positions) == 0:
+        return
+    st.markdown(
+        f"##### {t('Which images change')}",
+        help=t("Under each: the verdict in use, then the one on trial and its percentile among the normals."),
+    )
+    shapes = cells(trial, after, positions)
+    last = last_image()
+    opened = gallery(
+        key="dn2_tune_gallery",
+        project_id=project.id,
+        ids=shapes.ids,
+        captions=_captions(before, after, positions),
+        tones=shapes.tones,
+        details=shapes.details,
+        selected=last if last in shapes.ids else None,
+        height=380 if len(positions) > 6 else 220,
+    )
+    if opened is not None:
+        show_image(opened)
+
+
+def _captions(before, after, positions) -> list[str]:
+    """The verdict in use, the one on trial and the percentile of each."""
+    words = {name: verdict(name).word for name in ("pass", "review", "reject")}
+    return [
+        f"{words[old]} → {words[new]} · {share}"
+        for old, new, share in zip(
+            before.verdicts[positions].tolist(),
+            after.verdicts[positions].tolist(),
+            percents(after.percentiles[positions]),
+            strict=True,
+        )
+    ]
+
+
+def _expert(project, draft: Settings) -> None:
+    with st.expander(t("Expert"), icon=":material/science:", key="dn2_expert"):
+        saved = project.settings()
+        st.session_state["dn2_unit"] = draft.normalise
+        st.toggle(
+            t("Features of unit length"),
+            key="dn2_unit",
+            on_change=_unit,
+            args=(saved,),
+            help=t(
+                "Compares directions only, so that strongly lit images are not farther from everything. "
+                "Without it, distances are the paper's."
+            ),
+        )
+    backbone_choice(project)
+
+
+def _unit(saved: Settings) -> None:
+    _try(saved, normalise=st.session_state["dn2_unit"])
+
+
+tune()
