@@ -10,7 +10,7 @@ from dn2core.errors import Refused
 
 FEWEST_FOR_UMAP = 10
 NEIGHBOURS = 15  # of each point, itself included: what UMAP takes by default
-_AXES_FROM = 10_000  # rows that suffice to find the main axes
+_AXES_FROM = 4_000  # rows that suffice to find the main axes
 
 TOO_FEW = "UMAP needs at least 10 images."
 ALL_EQUAL = "All images look the same to the network, so there is no neighbourhood to draw."
