@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import faiss
 import numpy as np
@@ -314,3 +315,11 @@ def test_importing_stays_light():
 def test_the_setting_for_faiss_leaves_no_trace(own):
     code = "import os, dn2core.detect; print(repr(os.environ.get('OPENBLAS_CORETYPE', '')))"
     assert in_a_child(code, **({"OPENBLAS_CORETYPE": own} if own else {})) == repr(own)
+
+
+def test_threads_may_search_one_bank_together():
+    rng = np.random.default_rng(10)
+    bank, queries = Bank(rng.normal(size=(500, 64))), rng.normal(size=(200, 64))
+    expected = bank.search(queries, 5)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(same(found, expected) for found in pool.map(lambda _: bank.search(queries, 5), range(40)))
