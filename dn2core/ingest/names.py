@@ -1,0 +1,31 @@
+"""Names as labels: printable, on one line, of bounded length, and never a path."""
+
+import unicodedata
+
+LENGTH = 120
+# Letters change their order or vanish by these; joiners stay, emoji and several scripts need them.
+_JOINERS = "\u200c\u200d"
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+
+
+def show(text: str) -> str:
+    """The text in NFC, controls and direction marks made visible, at most 120 characters.
+
+    >>> show("a\\tb\\u202egnp.exe")
+    'a␉b⟨U+202E⟩gnp.exe'
+    """
+    text = unicodedata.normalize("NFC", text[: 4 * LENGTH])
+    cut = len(text) > LENGTH
+    shown = "".join(map(_visible, text[: LENGTH + 1]))
+    return shown[: LENGTH - 1] + "…" if cut or len(shown) > LENGTH else shown
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)  # the control's own picture
+    if code == 0x7F:
+        return "␡"
+    if unicodedata.category(character) in _HIDDEN and character not in _JOINERS:
+        return f"⟨U+{code:04X}⟩"
+    return character
