@@ -114,7 +114,8 @@ def test_written_as_files(tmp_path, monkeypatch):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Two products with a handful of images each."""
+    """Two products with a handful of images each, and no map drawn of them."""
+    monkeypatch.setattr("dn2core.project.maps.has_map", lambda *_: True)
     monkeypatch.setattr("dn2core.demo.images.NORMALS", 5)
     monkeypatch.setattr("dn2core.demo.images.GOOD", 2)
     monkeypatch.setattr("dn2core.demo.images.PER_DEFECT", 1)

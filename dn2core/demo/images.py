@@ -65,7 +65,7 @@ class DemoProduct:
 def demo_images(product: Product, part: str) -> Iterator[DemoImage]:
     """The product's images of part "normal" or "new", the same at every call."""
     labels = _labels(product, part)
-    for surface in (product.surface, product.ground.intruder):
+    for surface in (product.surface, product.ground.intruder) if part == "new" else (product.surface,):
         coloured(surface)  # once, before two threads ask for it
     # Drawing is done mostly outside Python's lock, so two threads keep two cores busy.
     with ThreadPoolExecutor(max_workers=2) as pool:
