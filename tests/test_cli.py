@@ -104,6 +104,16 @@ def test_archives_are_opened(data, tmp_path, picture, capsys):
     assert "3 images given: 3 accepted" in capsys.readouterr().out
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems refuse such names")
+def test_a_name_that_is_no_utf8_is_no_obstacle(data, normals, picture, capsys):
+    with open(os.fsencode(normals) + b"/caf\xe9.png", "wb") as file:
+        file.write(picture(60))
+    assert main(["build", "Bracket", str(normals)]) == 0
+    assert "25 images given: 25 accepted" in capsys.readouterr().out
+    store = Store(data)
+    assert r"good/caf\xe9.png" in store.open(store.projects()[0].id).snapshot().normals.names
+
+
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_may_not_be_read_counts_as_rejected(data, normals, capsys):
     (normals / "n00.png").chmod(0)

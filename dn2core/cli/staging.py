@@ -37,7 +37,7 @@ def list_files(paths: list[str]) -> Listing:
         if path.is_dir():
             _list_folder(path.resolve(), listing)
         elif path.exists():
-            listing.files.append((path.name, path))
+            listing.files.append((_label(Path(path.name)), path))
         else:
             raise NotFound("CLI_NO_PATH", path=str(path))
     if not listing.files:
@@ -66,7 +66,12 @@ def _list_folder(top: Path, listing: Listing) -> None:
         wanted = sorted(name for name in names if not _is_system(name))
         listing.ignored += len(names) - len(wanted)
         paths = [Path(folder, name) for name in wanted]
-        listing.files += [(str(path.relative_to(top.parent)), path) for path in paths]
+        listing.files += [(_label(path.relative_to(top.parent)), path) for path in paths]
+
+
+def _label(path: Path) -> str:
+    """The name as text that can be stored, also where the file system holds bytes that are no UTF-8."""
+    return os.fsencode(path.as_posix()).decode("utf-8", errors="backslashreplace")
 
 
 def _is_system(name: str) -> bool:
