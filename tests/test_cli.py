@@ -354,21 +354,44 @@ def test_doctor_is_content_with_this_installation(data, capsys):
     assert str(data) in out
 
 
-def test_doctor_finds_a_search_that_is_wrong(data, capsys, monkeypatch):
+@pytest.fixture
+def no_network(monkeypatch):
+    """doctor without its slowest check."""
+    monkeypatch.setattr("dn2core.cli.doctor._network", lambda: iter([(True, "network", "not asked")]))
+
+
+def test_doctor_finds_a_network_that_is_wrong(data, capsys, monkeypatch):
+    from dn2core.features import SelfTest
+
+    monkeypatch.setattr("dn2core.features.load_encoder", lambda *_, **__: None)
+    monkeypatch.setattr("dn2core.features.self_test", lambda _: SelfTest(False, 0.3, 1e-4, "kept numbers"))
+    assert main(["doctor"]) == 1
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL"))
+    assert "network" in line and "differs by 3.0e-01 from kept numbers, expected at most 1e-04" in line
+
+
+def test_doctor_names_a_library_that_breaks(data, capsys, monkeypatch, no_network):
+    monkeypatch.setitem(sys.modules, "dn2core.features.weights", None)
+    assert main(["doctor"]) == 1
+    out = capsys.readouterr().out
+    assert "FAIL  weights" in out and "Error: " in out and "a whole picture" in out
+
+
+def test_doctor_finds_a_search_that_is_wrong(data, capsys, monkeypatch, no_network):
     monkeypatch.setattr("dn2core.detect.knn_scores", lambda distances, k: distances[:, 0])
     assert main(["doctor"]) == 1
     out = capsys.readouterr().out
     assert "FAIL  search, scores" in out and "1 of these checks failed." in out
 
 
-def test_doctor_finds_a_data_folder_that_cannot_be_used(tmp_path, monkeypatch, capsys, fake_encoder):
+def test_doctor_finds_a_data_folder_that_cannot_be_used(tmp_path, monkeypatch, capsys, no_network):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("DN2_DATA", str(tmp_path / "file"))
     assert main(["doctor"]) == 1
     assert "FAIL  data folder" in capsys.readouterr().out
 
 
-def test_doctor_finds_a_package_of_the_wrong_version(data, monkeypatch, capsys):
+def test_doctor_finds_a_package_of_the_wrong_version(data, monkeypatch, capsys, no_network):
     from dn2core.cli import doctor
 
     found = doctor.version

@@ -19,37 +19,37 @@ ROOT = Path(__file__).resolve().parents[2]
 FREE_BYTES = 1_000_000_000
 
 
+Line = tuple[bool, str, str]
+
+
 def doctor() -> int:
     """Print one line a check; 1 when one of them failed."""
     failures = 0
-    for check in (_system, _packages, _data, _weights, _self_tests):
-        try:
-            lines = list(check())
-        except DN2Error as error:
-            lines = [(False, check.__name__.strip("_"), str(error))]
-        for good, name, text in lines:
-            failures += not good
-            print(f"{'ok  ' if good else 'FAIL'}  {name:<18} {text}")
+    for good, name, text in _lines():
+        failures += not good
+        print(f"{'ok  ' if good else 'FAIL'}  {name:<32} {text}", flush=True)
     print("All is well." if not failures else f"{failures} of these checks failed.")
     return 1 if failures else 0
 
 
-Line = tuple[bool, str, str]
+def _lines() -> Iterator[Line]:
+    for check in (_system, _packages, _data, _weights, _distances, _intake, _network):
+        try:
+            yield from check()
+        except DN2Error as error:
+            yield False, check.__name__.strip("_"), str(error)
+        except Exception as error:  # a broken installation breaks in any way
+            yield False, check.__name__.strip("_"), f"{type(error).__name__}: {error}"
 
 
 def _system() -> Iterator[Line]:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    from dn2core.features.runtime import available_cores, has_bf16
+
     yield True, "DN2", __version__
     yield True, "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    yield True, "cores", f"{usable} usable of {os.cpu_count()}"
-    yield True, "BF16", "yes" if _has_bf16() else "no: FP32 only, which is the default"
+    yield True, "cores", f"{available_cores()} usable of {os.cpu_count()}"
+    yield True, "BF16", "yes" if has_bf16() else "no: FP32 only, which is the default"
     yield True, "GPU", _gpu()
-
-
-def _has_bf16() -> bool:
-    import openvino
-
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _gpu() -> str:
@@ -119,15 +119,17 @@ def _weights() -> Iterator[Line]:
         yield there or name != "efficientnet_lite0", name, text
 
 
-def _self_tests() -> Iterator[Line]:
-    yield _distances()
-    yield _intake()
-    from dn2core.features import self_test
+def _network() -> Iterator[Line]:
+    """A drawn picture through the default network, against numbers that are known."""
+    from dn2core.features import load_encoder, self_test
+    from dn2core.project import data_dir
 
-    yield True, "network", self_test()
+    tested = self_test(load_encoder("efficientnet_lite0", weights_dir=data_dir() / "weights"))
+    numbers = f"differs by {tested.largest_difference:.1e} from {tested.compared_with}"
+    yield tested.ok, "network", numbers + ("" if tested.ok else f", expected at most {tested.tolerance:.0e}")
 
 
-def _distances() -> Line:
+def _distances() -> Iterator[Line]:
     """Normals (0,0), (3,4), (6,8): by hand, (0,8) is at squared distances 25, 36 and 64."""
     from dn2core.detect import Bank, knn_scores, leave_one_out
 
@@ -137,10 +139,10 @@ def _distances() -> Line:
     expected = [25.0, 36.0, 64.0, 30.5, 25.0, 25.0, 25.0]
     got = [*found.distances[0].tolist(), float(knn_scores(found.distances, 2)[0]), *own.distances[:, 0].tolist()]
     good = got == expected and found.indices[0].tolist() == [1, 2, 0]
-    return good, "search, scores", f"{len(expected)} numbers as by hand" if good else f"expected {expected}, got {got}"
+    yield good, "search, scores", f"{len(expected)} numbers as by hand" if good else f"expected {expected}, got {got}"
 
 
-def _intake() -> Line:
+def _intake() -> Iterator[Line]:
     """A picture comes back pixel by pixel, half of it is refused."""
     import io
 
@@ -152,10 +154,11 @@ def _intake() -> Line:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     data = buffer.getvalue()
-    if not np.array_equal(decode(data).image, pixels):
-        return False, "pictures", "a PNG came back with other pixels"
+    same = np.array_equal(decode(data).image, pixels)
+    yield same, "a whole picture", "pixel by pixel" if same else "a PNG came back with other pixels"
     try:
         decode(data[: len(data) // 2])
     except Rejected as error:
-        return error.code == "TRUNCATED", "pictures", f"whole read, half refused ({error.code})"
-    return False, "pictures", "half a PNG was taken for a whole one"
+        yield error.code == "TRUNCATED", "half a picture", f"refused ({error.code})"
+    else:
+        yield False, "half a picture", "half a PNG was taken for a whole one"
