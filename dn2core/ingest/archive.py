@@ -78,8 +78,6 @@ class Archive:
                 data = b"".join(iter(lambda: file.read(_PIECE), b""))
         except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError, ValueError) as error:
             raise Rejected("CRC_MISMATCH") from error
-        except RuntimeError as error:  # the list said plain, the entry itself says encrypted
-            raise Rejected("ENCRYPTED_ENTRY") from error
         except OSError as error:
             raise Rejected("FILE_UNREADABLE") from error
         if len(data) != entry.size:

@@ -17,6 +17,7 @@ from dn2core.ingest.formats.header import Header
 from dn2core.ingest.limits import Limits, check_size
 from dn2core.ingest.pixels import to_array, to_rgb
 from dn2core.ingest.sniff import sniff
+from dn2core.ingest.whole import check_jpeg, check_png
 
 # The plugins by themselves and not Image.open: no other format can be reached, and its own size limit,
 # a global, is not in the way of ours.
@@ -97,11 +98,19 @@ def decode(data: bytes, *, limits: Limits | None = None, at_least: int | None = 
 
 
 def _load(format: str, header: Header, limits: Limits, at_least: int | None) -> Image.Image:
-    picture = _OPEN[format](io.BytesIO(header.data))
-    check_size(*picture.size, limits)  # what the decoder read, should it differ from what we read
-    if format == "JPEG" and at_least is not None:
-        picture.draft(None, (at_least, at_least))
-    picture.load()
-    if format == "BMP":
+    def load(data: bytes) -> Image.Image:
+        picture = _OPEN[format](io.BytesIO(data))
+        check_size(*picture.size, limits)  # what the decoder read, should it differ from what we read
+        if format == "JPEG" and at_least is not None:
+            picture.draft(None, (at_least, at_least))
+        picture.load()
+        return picture
+
+    picture = load(header.data)
+    if format == "PNG":
+        check_png(picture, header.data)
+    elif format == "JPEG":
+        check_jpeg(picture, header.data, load)
+    elif format == "BMP":
         picture.info["dn2_alpha_optional"] = True  # many writers leave BMP's fourth byte at 0
     return picture

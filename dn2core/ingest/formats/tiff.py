@@ -13,10 +13,11 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 _NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC = 254, 256, 257, 258, 262
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES = 273, 279, 324, 325
-_TILE_WIDTH, _TILE_HEIGHT, _COMPRESSION, _DNG = 322, 323, 259, 50706
-_READ = {_SUBFILE, _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _COMPRESSION, _TILE_WIDTH, _TILE_HEIGHT}
+_TILE_WIDTH, _TILE_HEIGHT, _COMPRESSION, _CHANNELS, _DNG = 322, 323, 259, 277, 50706
+_READ = {_CHANNELS, _SUBFILE, _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _COMPRESSION, _TILE_WIDTH, _TILE_HEIGHT}
 _PLACES = {_STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES}
 _REDUCED_OR_MASK = 0b101
+_YCBCR = 6  # colour is stored for every second pixel
 
 
 @dataclass(frozen=True)
@@ -121,5 +122,11 @@ def _check_places(data: bytes, tags: dict) -> None:
         raise Rejected("NOT_DECODABLE", format="TIFF")
     if max(places) >= len(data):
         raise Rejected("TRUNCATED", format="TIFF")
+    one = {name: values[0] for name, values in tags.items()}
+    plain = one.get(_COMPRESSION, 1) == 1 and one.get(_PHOTOMETRIC) != _YCBCR
+    if plain and sizes:  # a decoder would read on into whatever follows
+        row = (one[_WIDTH] * one.get(_CHANNELS, 1) * one.get(_BITS, 1) + 7) // 8
+        if sum(sizes) < row * one[_HEIGHT]:
+            raise Rejected("TRUNCATED", format="TIFF")
     if sizes and any(place + size > len(data) for place, size in zip(places, sizes, strict=False)):
         raise Rejected("TRUNCATED", format="TIFF")
