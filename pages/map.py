@@ -17,7 +17,7 @@ from pages.parts.results import all_scores, item_cells, judged_item, rows_of
 from pages.parts.service import current_project, snapshot, store
 from pages.parts.text import language, md, number, t, tn
 
-PLOTLY_POINTS = 10_000
+PLOTLY_POINTS = 10_000  # beyond, plotly grows sluggish and the canvas takes over
 AROUND = 24  # images that a click on the map shows: the one clicked and what lies nearest
 HEIGHT = 560
 

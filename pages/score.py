@@ -162,7 +162,7 @@ def _filter_row(project, shown, judged, chosen) -> None:
         dn2_f_verdict=list(chosen.verdicts),
         dn2_f_share=(chosen.low, chosen.high),
         dn2_f_name=chosen.name,
-        dn2_f_batch=chosen.batch if chosen.batch in batches else None,
+        dn2_f_batch=chosen.batch if chosen.batch in batches else 0,
     )
     columns = st.columns([5, 4, 4, 4], vertical_alignment="bottom", gap="medium")
     columns[0].pills(
@@ -192,11 +192,9 @@ def _filter_row(project, shown, judged, chosen) -> None:
     )
     columns[3].selectbox(
         t("Delivery"),
-        list(batches),
-        index=None,
-        format_func=batches.get,
+        [0, *batches],
+        format_func=lambda batch: batches.get(batch, t("All")),
         key="dn2_f_batch",
-        placeholder=t("All"),
         on_change=_filtered,
     )
 
@@ -217,7 +215,7 @@ def _filtered() -> None:
             low=low,
             high=high,
             name=(state["dn2_f_name"] or "").strip(),
-            batch=state["dn2_f_batch"],
+            batch=state["dn2_f_batch"] or None,
         )
     )
 

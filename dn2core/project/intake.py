@@ -148,9 +148,7 @@ def _chunks(results: Iterable) -> Iterator[list]:
 def _save(project: Project, batch: int, role: str, results: list, encoder) -> None:
     """Encode a chunk and enter all of it in one transaction."""
     accepted = [result for _, result in results if isinstance(result, Accepted)]
-    fsio.sync_folders(
-        by_hash(project.folder / "originals", a.sha256, SUFFIXES[a.format]).parent for a in accepted
-    )
+    fsio.sync_folders(by_hash(project.folder / "originals", a.sha256, SUFFIXES[a.format]).parent for a in accepted)
     known = _with_vector(project, {a.sha256 for a in accepted}, encoder.fingerprint)
     new = {a.sha256: a for a in accepted if a.sha256 not in known}
     chunk = None
@@ -254,6 +252,7 @@ def _image(db, accepted: Accepted) -> int:
 
 def _outcome(db, batch: int, source, status: str, code: str | None, params: dict, item_id: int | None = None) -> None:
     db.execute(
-        "INSERT OR REPLACE INTO outcomes(batch_id, key, name, status, code, params, item_id) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO outcomes(batch_id, key, name, status, code, params, item_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (batch, source.key, source.name, status, code, dump(params), item_id),
     )

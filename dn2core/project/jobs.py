@@ -95,7 +95,8 @@ class JobQueue:
     def recent(self, project_id: str | None = None, limit: int = 20) -> list[Job]:
         """Ended jobs, newest first."""
         return self._select(
-            f"state NOT IN ('queued', 'running') AND (? IS NULL OR project_id = ?) ORDER BY finished DESC LIMIT {int(limit)}",
+            "state NOT IN ('queued', 'running') AND (? IS NULL OR project_id = ?)"
+            f" ORDER BY finished DESC LIMIT {int(limit)}",
             project_id,
         )
 
@@ -153,7 +154,8 @@ class JobQueue:
         """Put a running job back; `forgive` when the interruption was not its fault."""
         with self._db.write() as db:
             db.execute(
-                "UPDATE jobs SET state = 'queued', pid = NULL, attempts = attempts - ? WHERE id = ? AND state = 'running'",
+                "UPDATE jobs SET state = 'queued', pid = NULL, attempts = attempts - ?"
+                " WHERE id = ? AND state = 'running'",
                 (int(forgive), job_id),
             )
 

@@ -68,7 +68,12 @@ class Store:
         database = Database(making / "project.sqlite", PROJECT_TABLES)
         database.create()
         now = time.time()
-        meta = {"name": name, "created": dump(now), "changed": dump(now), "settings": dump(asdict(settings or Settings()))}
+        meta = {
+            "name": name,
+            "created": dump(now),
+            "changed": dump(now),
+            "settings": dump(asdict(settings or Settings())),
+        }
         with database.write() as db:
             db.executemany("INSERT INTO meta(key, value) VALUES (?, ?)", list(meta.items()))
         making.rename(below(self._projects, project_id))

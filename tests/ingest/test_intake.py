@@ -166,7 +166,7 @@ def test_limits_and_the_smaller_decoding_reach_the_decoder():
 
 
 @pytest.mark.parametrize(
-    ("name", "notes"),
+    ("name", "noted"),
     [
         ("a.png", ("CONTENT_IS JPEG",)),
         ("a.JPG", ()),

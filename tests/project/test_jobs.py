@@ -1,0 +1,118 @@
+import time
+
+import pytest
+
+from dn2core.errors import DN2Error, NotFound
+from dn2core.project import worker
+from dn2core.project.progress import Interrupted, Progress, Stopped
+
+
+def test_the_same_job_asked_for_twice_is_one(store):
+    first = store.jobs.submit("p", "intake", batch=1)
+    assert store.jobs.submit("p", "intake", batch=1) == first
+    assert store.jobs.submit("p", "intake", batch=2) != first
+    assert [job.id for job in store.jobs.active("p")] == [first, first + 1]
+    assert store.jobs.active("other") == []
+
+
+def test_lanes_take_their_own_jobs_in_order(store):
+    jobs = store.jobs
+    a, b, c = jobs.submit("p", "intake", batch=1), jobs.submit("p", "map"), jobs.submit("p", "intake", batch=2)
+    assert jobs.claim("compute").id == a
+    assert jobs.claim("projection").id == b
+    assert jobs.claim("projection") is None
+    assert jobs.claim("compute").id == c
+
+
+def test_a_queued_job_is_cancelled_at_once_and_a_running_one_at_its_next_chunk(store):
+    jobs = store.jobs
+    running, queued = jobs.submit("p", "intake", batch=1), jobs.submit("p", "intake", batch=2)
+    jobs.claim("compute")
+    jobs.cancel(queued)
+    jobs.cancel(running)
+    assert jobs.job(queued).state == "cancelled"
+    assert jobs.job(running).state == "running" and jobs.job(running).cancelling
+    with pytest.raises(Stopped):
+        progress = Progress(jobs, running)
+        progress.stage("x")
+        progress.check()
+
+
+def test_progress_tells_rate_and_time_left(store, monkeypatch):
+    jobs = store.jobs
+    job = jobs.submit("p", "intake", batch=1)
+    clock = iter(float(t) for t in range(100))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    progress = Progress(jobs, job)
+    progress.stage("encoding", total=100)
+    for _ in range(5):
+        progress.advance(10)
+    seen = jobs.job(job)
+    assert (seen.stage, seen.done, seen.total) == ("encoding", 50, 100)
+    assert seen.rate and seen.seconds_left == pytest.approx(50 / seen.rate)
+
+
+def test_a_worker_that_keeps_dying_is_given_up(store):
+    jobs = store.jobs
+    job = jobs.submit("p", "intake", batch=1)
+    for attempt in (1, 2, 3):
+        assert jobs.claim("compute").attempts == attempt
+        jobs.orphaned()
+    assert jobs.job(job).state == "failed"
+    assert "3 times" in jobs.job(job).error
+
+
+def test_a_map_that_kills_its_worker_is_not_tried_again(store):
+    import os
+
+    job = store.jobs.submit("p", "map")
+    store.jobs.claim("projection")
+    store.jobs.orphaned(os.getpid())
+    assert store.jobs.job(job).state == "failed"
+
+
+def test_an_interruption_is_no_attempt(store):
+    jobs = store.jobs
+    job = jobs.submit("p", "intake", batch=1)
+    jobs.claim("compute")
+    jobs.requeue(job, forgive=True)
+    assert jobs.claim("compute").attempts == 1
+
+
+@pytest.mark.parametrize(
+    "raised, state, code",
+    [
+        (Stopped(), "cancelled", None),
+        (Interrupted(), "queued", None),
+        (DN2Error("DISK_FULL"), "failed", "DISK_FULL"),
+        (MemoryError(), "failed", "OUT_OF_MEMORY"),
+        (RuntimeError("secret /etc/passwd"), "failed", "JOB_FAILED"),
+    ],
+)
+def test_every_end_of_a_job_is_written_down(store, monkeypatch, raised, state, code):
+    project = store.create("P")
+
+    def fail(*_):
+        raise raised
+
+    monkeypatch.setitem(worker.KINDS, "map", fail)
+    store.jobs.submit(project.id, "map")
+    job = store.jobs.claim("projection")
+    worker.run_job(store, job)
+    ended = store.jobs.job(job.id)
+    assert (ended.state, ended.error_code) == (state, code)
+    assert "passwd" not in (ended.error or "")
+
+
+def test_a_job_of_a_deleted_project_says_so(store):
+    project = store.create("P")
+    job = store.jobs.submit(project.id, "map")
+    claimed = store.jobs.claim("projection")
+    project.folder.rename(store.root / "trash" / project.id)
+    worker.run_job(store, claimed)
+    assert store.jobs.job(job).error_code == "PROJECT_DELETED"
+
+
+def test_an_unknown_job_is_not_found(store):
+    with pytest.raises(NotFound):
+        store.jobs.job(7)
