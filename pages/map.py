@@ -8,7 +8,7 @@ from pages.parts.components.map_canvas import map_canvas
 from dn2core.errors import DN2Error
 from pages.parts import areas
 from pages.parts.accounting import source_word
-from pages.parts.charts import Colours, by_score, by_source, by_verdict, map_config, map_figure
+from pages.parts.charts import PLOTLY_POINTS, Colours, by_score, by_source, by_verdict, map_config, map_figure
 from pages.parts.detail import last_image, open_detail, show_image, wanted_image
 from pages.parts.header import empty_state, moment, need_project, problem, project_header
 from pages.parts.jobs import job_panel, last_failure
@@ -17,7 +17,6 @@ from pages.parts.results import all_scores, item_cells, judged_item, rows_of
 from pages.parts.service import current_project, snapshot, store
 from pages.parts.text import language, md, number, t, tn
 
-PLOTLY_POINTS = 10_000  # beyond, plotly grows sluggish and the canvas takes over
 AROUND = 24  # images that a click on the map shows: the one clicked and what lies nearest
 HEIGHT = 560
 

@@ -163,7 +163,6 @@ def _explore(project, shown, trial) -> None:
         key=f"dn2_k_{project.id}",
         k=min(draft.k, trial.table.k_max),
         sweep=_sweep(shown, trial, repr((shown.generation, draft.normalise))),
-        texts=_slider_texts(),
     )
     if released is not None and int(released) != draft.k:
         _try(saved, k=int(np.clip(int(released), 1, K_MAX)))
@@ -173,10 +172,6 @@ def _explore(project, shown, trial) -> None:
     _answer(saved, draft, shown, before, after, positions)
     _apply_row(project, saved, draft)
     _flips(project, trial, before, after, positions)
-
-
-def _slider_texts() -> dict:
-    return {}
 
 
 def _changed(before, after) -> np.ndarray:

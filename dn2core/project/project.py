@@ -75,6 +75,11 @@ class Project:
                 "INSERT INTO batches(role, source, created) VALUES (?, ?, ?)", (role, source, time.time())
             ).lastrowid
 
+    def takes_files(self, batch: int) -> bool:
+        """Whether a batch is here and still open: not submitted yet."""
+        with self.db.read() as db:
+            return bool(db.execute("SELECT 1 FROM batches WHERE id = ? AND job_id IS NULL", (batch,)).fetchone())
+
     def stage(self, batch: int, name: str, content) -> None:
         """Keep one file (bytes, or an object with `read(size)`) for the batch's job."""
         self.stage_many(batch, [(name, content)])

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from pages.parts.look import NORMAL, REJECT, SELECTED, TONES, dark, limit_line, raw, template, verdict
 from pages.parts.text import number, plain, t
 
+PLOTLY_POINTS = 10_000  # beyond, plotly grows sluggish and the canvas takes over
 # Okabe-Ito, without black and the yellow that white paper swallows.
 SOURCES = ("#56B4E9", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#8A8F98")
 # Diverging, told apart by colour-blind readers; the middle is the limit.

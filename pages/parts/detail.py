@@ -3,7 +3,7 @@
 import streamlit as st
 from pages.parts.components.compare_zoom import compare_zoom
 from pages.parts.components.gallery import gallery
-from pages.parts.routes import token
+from pages.parts.routes import url
 
 from pages.parts.charts import score_histogram
 from pages.parts.header import moment, number_row, problem
@@ -177,12 +177,11 @@ def _picture(project, one, neighbours: list) -> None:
                 args=(neighbours[0].item_id,),
             )
     kind = "saw" if st.session_state["dn2_saw"] else "image"
-    secret = token(project.id)
     other = next((near for near in neighbours if near.item_id == against), None)
     compare_zoom(
         key="dn2_zoom",
-        left_url=f"/dn2/{kind}/{secret}/{one.item_id}",
-        right_url=f"/dn2/{kind}/{secret}/{against}" if against is not None else None,
+        left_url=url(kind, project.id, one.item_id),
+        right_url=url(kind, project.id, against) if against is not None else None,
         alt=_alt(one, other),
         height=520,
     )

@@ -1,0 +1,178 @@
+// Pictures that zoom and move together.
+
+const MOST = 32;
+
+export default function (component) {
+  const { data, parentElement } = component;
+  let view = mounted.get(parentElement);
+  if (!view) {
+    view = build(parentElement);
+    mounted.set(parentElement, view);
+  }
+  view.show(data);
+}
+
+function build(host) {
+  const root = host.querySelector(".root");
+  const pair = element("div", "pair", root);
+  const hint = element("div", "quiet hint", root);
+  pair.tabIndex = 0;
+  pair.setAttribute("role", "img");
+  let panes = [];
+  let zoom = 1; // 1: the picture fits its pane
+  let centre = [0.5, 0.5]; // of the view, in shares of the picture
+  let shown = "";
+
+  function show(data) {
+    pair.setAttribute("aria-label", data.alt);
+    hint.textContent = data.texts.hint;
+    if (data.urls[0] !== shown) fit(); // another picture is seen whole at first; the normal beside it may change
+    shown = data.urls[0];
+    const old = panes;
+    panes = data.urls.map((url, i) => {
+      const same = old.find((pane) => pane.url === url);
+      const pane = same ?? makePane(url, data);
+      pane.box.style.height = `${data.height}px`;
+      setOutline(pane, i === 0 ? data.outline : null);
+      return pane;
+    });
+    pair.replaceChildren(...panes.map((pane) => pane.box));
+    layout();
+  }
+
+  function makePane(url, data) {
+    const box = element("div", "pane");
+    const img = element("img", "", box);
+    const pane = { url, box, img, outline: null };
+    img.alt = "";
+    img.draggable = false;
+    img.onload = layout;
+    img.onerror = () => {
+      img.remove();
+      element("div", "message", box).textContent = data.texts.missing;
+    };
+    img.src = url;
+    drag(box);
+    observer.observe(box);
+    return pane;
+  }
+
+  function setOutline(pane, shares) {
+    pane.shares = shares;
+    if (shares && !pane.outline) pane.outline = element("div", "outline", pane.box);
+    if (!shares && pane.outline) {
+      pane.outline.remove();
+      pane.outline = null;
+    }
+  }
+
+  function scaleOf(pane) {
+    const { naturalWidth: w, naturalHeight: h } = pane.img;
+    if (!w) return 0;
+    return Math.min(pane.box.clientWidth / w, pane.box.clientHeight / h) * zoom;
+  }
+
+  function layout() {
+    for (const pane of panes) {
+      const scale = scaleOf(pane);
+      if (!scale) continue;
+      const [w, h] = [pane.img.naturalWidth * scale, pane.img.naturalHeight * scale];
+      const x = pane.box.clientWidth / 2 - centre[0] * w;
+      const y = pane.box.clientHeight / 2 - centre[1] * h;
+      pane.img.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
+      pane.img.classList.toggle("pixels", scale >= 3);
+      if (pane.outline) {
+        const [left, top, right, bottom] = pane.shares;
+        Object.assign(pane.outline.style, {
+          left: `${x + left * w}px`, top: `${y + top * h}px`,
+          width: `${(right - left) * w}px`, height: `${(bottom - top) * h}px`,
+        });
+      }
+    }
+  }
+
+  function fit() {
+    zoom = 1;
+    centre = [0.5, 0.5];
+  }
+
+  function move(dx, dy) {
+    const pane = panes[0];
+    const scale = scaleOf(pane);
+    if (!scale) return;
+    const clamp = (value) => Math.min(1, Math.max(0, value));
+    centre = [
+      clamp(centre[0] - dx / (pane.img.naturalWidth * scale)),
+      clamp(centre[1] - dy / (pane.img.naturalHeight * scale)),
+    ];
+    layout();
+  }
+
+  function zoomBy(factor, pane = panes[0], at = null) {
+    const scale = scaleOf(pane);
+    if (!scale) return;
+    const before = zoom;
+    zoom = Math.min(MOST, Math.max(1, zoom * factor));
+    if (at && zoom !== before) {
+      // What lies under the pointer stays there.
+      const [dx, dy] = [at[0] - pane.box.clientWidth / 2, at[1] - pane.box.clientHeight / 2];
+      const change = zoom / before - 1;
+      move(-dx * change, -dy * change);
+    }
+    if (zoom === 1) centre = [0.5, 0.5];
+    layout();
+  }
+
+  function drag(box) {
+    let last = null;
+    box.addEventListener("pointerdown", (event) => {
+      last = [event.clientX, event.clientY];
+      box.setPointerCapture(event.pointerId);
+      box.classList.add("moving");
+    });
+    box.addEventListener("pointermove", (event) => {
+      if (!last) return;
+      move(event.clientX - last[0], event.clientY - last[1]);
+      last = [event.clientX, event.clientY];
+    });
+    for (const end of ["pointerup", "pointercancel"]) {
+      box.addEventListener(end, () => {
+        last = null;
+        box.classList.remove("moving");
+      });
+    }
+    box.addEventListener(
+      "wheel",
+      (event) => {
+        const pane = panes.find((one) => one.box === box);
+        if (!pane) return;
+        event.preventDefault();
+        const rectangle = box.getBoundingClientRect();
+        const at = [event.clientX - rectangle.left, event.clientY - rectangle.top];
+        zoomBy(Math.exp(-event.deltaY / 300), pane, at);
+      },
+      { passive: false },
+    );
+    box.addEventListener("dblclick", () => {
+      fit();
+      layout();
+    });
+  }
+
+  pair.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const keys = {
+      "+": () => zoomBy(1.25), "=": () => zoomBy(1.25), "-": () => zoomBy(0.8),
+      0: () => { fit(); layout(); },
+    };
+    const moves = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] };
+    // Unzoomed, the arrows belong to the page: previous and next.
+    if (event.key in moves && zoom > 1) move(...moves[event.key]);
+    else if (event.key in keys) keys[event.key]();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  const observer = new ResizeObserver(layout);
+  return { show };
+}

@@ -1,0 +1,37 @@
+"""A whole folder, a ZIP or any number of images from the browser, in parts of 32 files; none is lost unsaid."""
+
+from pages.parts.components.assets import done, register
+from pages.parts.routes import BODY_BYTES, url
+from pages.parts.text import t
+
+_folder_upload = register("folder_upload")
+
+
+def folder_upload(*, key: str, project_id: str, batch: int) -> dict | None:
+    """Draw the drop area; what was dropped or chosen goes to the batch.
+
+    Returns:
+        once all is sent: {"sent": number of files that arrived, "bad": names of those that did not}; else None.
+    """
+    result = _folder_upload(
+        key=key,
+        data={
+            "url": url("upload", project_id, batch),
+            "largest": BODY_BYTES,
+            "texts": {
+                "drop": t("Drop a folder or a ZIP here"),
+                "folder": t("Choose a folder"),
+                "zip": t("Choose a ZIP"),
+                "hint": t("With all sub-folders, any number of images. Every file is accounted for."),
+                "listing": t("Reading the folder: {n} files"),
+                "sending": t("{done} of {total} files · {mb} of {all} MB"),
+                "left": t("about {s} s left"),
+                "stop": t("Stop"),
+                "stopped": t("Stopping: what arrived is kept"),
+                "empty": t("There is no file in it. Choose a folder with images, or a ZIP."),
+            },
+        },
+        on_finished_change=lambda: None,
+    )
+    finished = done(result, "finished")
+    return None if finished is None else {"sent": int(finished["sent"]), "bad": [str(one) for one in finished["bad"]]}

@@ -1,0 +1,61 @@
+"""A gallery of any number of pictures: only what is in sight is in the page, thumbnails come in batches."""
+
+import numpy as np
+
+from pages.parts.components.assets import done, lines, pack, register
+from pages.parts.routes import url
+from pages.parts.text import t
+
+_gallery = register("gallery")
+_TONES = ("plain", "normal", "pass", "review", "reject")
+
+
+def gallery(
+    *,
+    key: str,
+    project_id: str,
+    ids: list[int],
+    captions: list[str],
+    tones: list[str],
+    details: list[str],
+    selected: int | None = None,
+    height: int = 400,
+    cell: int = 148,
+) -> int | None:
+    """Draw pictures in the order given; the id of the one that was opened by click or Enter, once, else None.
+
+    Args:
+        ids: items of the project.
+        captions: a line under each; plain text.
+        tones: "pass", "review", "reject", "normal" or "plain": colour and sign of the caption.
+        details: what the tooltip and a screen reader add; plain text, usually the file's name.
+        selected: marked and scrolled into sight when the gallery appears.
+        height: of the box at most, in pixels; it scrolls.
+        cell: least width of a picture, in pixels.
+    """
+    head = {
+        "url": url("thumbs", project_id),
+        "tones": _TONES,
+        "selected": selected,
+        "height": height,
+        "cell": cell,
+        "texts": {
+            "label": t("Pictures. Arrow keys move, Enter opens."),
+            "missing": t("no picture"),
+            "retry": t("Some pictures did not arrive. Try again"),
+        },
+    }
+    codes = {tone: code for code, tone in enumerate(_TONES)}
+    result = _gallery(
+        key=key,
+        data=pack(
+            head,
+            np.asarray(ids, np.float64).tobytes(),
+            bytes(codes[tone] for tone in tones),
+            lines(captions),
+            lines(details),
+        ),
+        on_open_change=lambda: None,
+    )
+    opened = done(result, "open")
+    return None if opened is None else int(opened)
