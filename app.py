@@ -1,4 +1,4 @@
-"""The server: `streamlit run app.py`. The pages are named in pages/frame.py, our own routes in pages/parts/routes.py."""
+"""The server: `streamlit run app.py`. pages/frame.py names the pages, pages/parts/routes.py our own routes."""
 
 import sys
 from contextlib import asynccontextmanager
@@ -7,13 +7,14 @@ import anyio
 import streamlit as st
 
 from dn2core.errors import DN2Error
+from pages.parts.header import unforeseen
 from pages.parts.routes import ROUTES
 from pages.parts.service import service
 
 
 @asynccontextmanager
 async def with_workers(app):
-    """The data folder is opened and its workers start with the server, so that the network is warm at the first click."""
+    """Data folder and workers open with the server, so that the network is warm at the first click."""
     try:
         opened = await anyio.to_thread.run_sync(service)
     except DN2Error as error:
@@ -24,4 +25,4 @@ async def with_workers(app):
         await anyio.to_thread.run_sync(opened.close)
 
 
-app = st.App("pages/frame.py", routes=ROUTES, lifespan=with_workers)
+app = st.App("pages/frame.py", routes=ROUTES, lifespan=with_workers, on_script_error=unforeseen)

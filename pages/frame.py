@@ -66,9 +66,7 @@ def _state_words(card) -> list[str]:
         t("version {version}", version=number(card.version)),
     ]
     if card.scored and card.flagged is not None:
-        words.append(
-            t("{flagged} of {scored} flagged", flagged=number(card.flagged), scored=number(card.scored))
-        )
+        words.append(t("{flagged} of {scored} flagged", flagged=number(card.flagged), scored=number(card.scored)))
     return words
 
 

@@ -39,9 +39,7 @@ def _first_steps() -> None:
             )
         )
         _demo_button("primary")
-        st.caption(
-            t("Real photographs with known defects, ready in about half a minute; nothing is downloaded.")
-        )
+        st.caption(t("Real photographs with known defects, ready in about half a minute; nothing is downloaded."))
     with st.container(border=True, gap="small", key="dn2_first"):
         st.markdown(f"#### {t('New project')}")
         _create("dn2_create")
@@ -90,9 +88,7 @@ def _card(card) -> None:
         with st.container(horizontal=True):
             if st.button(t("Open"), key=f"dn2_open_{card.id}", icon=":material/arrow_forward:"):
                 go("score" if card.normals else "normals", project=card.id)
-            with st.popover(
-                t("Manage"), type="tertiary", icon=":material/more_horiz:", key=f"dn2_manage_{card.id}"
-            ):
+            with st.popover(t("Manage"), type="tertiary", icon=":material/more_horiz:", key=f"dn2_manage_{card.id}"):
                 _manage(card)
 
 
@@ -137,9 +133,7 @@ def _undo() -> None:
         return
     project_id, name = st.session_state["dn2_deleted"]
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="dn2_undo_bar"):
-        st.markdown(
-            f":material/delete: {t('{name} is in the trash.', name=f'**{md(name)}**')}", width="stretch"
-        )
+        st.markdown(f":material/delete: {t('{name} is in the trash.', name=f'**{md(name)}**')}", width="stretch")
         if st.button(t("Undo"), icon=":material/undo:", key="dn2_undo"):
             del st.session_state["dn2_deleted"]
             _restore(project_id)
@@ -153,9 +147,7 @@ def _trash() -> None:
         for card in trashed:
             with st.container(horizontal=True, vertical_alignment="center", key=f"dn2_trashed_{card.id}"):
                 st.markdown(f"{md(show(card.name))} · {md(', '.join(_numbers(card)))}", width="stretch")
-                if st.button(
-                    t("Restore"), type="tertiary", icon=":material/undo:", key=f"dn2_restore_{card.id}"
-                ):
+                if st.button(t("Restore"), type="tertiary", icon=":material/undo:", key=f"dn2_restore_{card.id}"):
                     st.session_state.pop("dn2_deleted", None)
                     _restore(card.id)
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 import streamlit as st
-from pages.parts.components.gallery import gallery
-from pages.parts.components.map_canvas import map_canvas
 
 from dn2core.errors import DN2Error
 from pages.parts import areas
 from pages.parts.accounting import source_word
 from pages.parts.charts import PLOTLY_POINTS, Colours, by_score, by_source, by_verdict, map_config, map_figure
+from pages.parts.components.gallery import gallery
+from pages.parts.components.map_canvas import map_canvas
 from pages.parts.detail import last_image, open_detail, show_image, wanted_image
 from pages.parts.header import empty_state, moment, need_project, problem, project_header
 from pages.parts.jobs import job_panel, last_failure
@@ -154,9 +154,7 @@ def _draw(project, shown, judged, table, by: str) -> None:
     if len(table.ids) > PLOTLY_POINTS:
         _canvas(project, shown, judged, table, by)
         return
-    key = repr(
-        (shown.generation, judged.k, table.made_at, table.kind, len(table.ids), by, dark(), language())
-    )
+    key = repr((shown.generation, judged.k, table.made_at, table.kind, len(table.ids), by, dark(), language()))
     st.plotly_chart(
         _figure(project, shown, judged, table, by, key),
         theme=None,
@@ -258,11 +256,7 @@ def _selected(table) -> np.ndarray | None:
         if polygons:
             return np.flatnonzero(np.any([areas.inside(one, table.xy) for one in polygons], axis=0))
     word = st.query_params.get("point", "")
-    at = (
-        np.flatnonzero(table.ids == int(word))
-        if word.isascii() and word.isdecimal() and len(word) < 19
-        else []
-    )
+    at = np.flatnonzero(table.ids == int(word)) if word.isascii() and word.isdecimal() and len(word) < 19 else []
     if len(at):
         away = np.sum((table.xy - table.xy[at[0]]) ** 2, axis=1)
         away[at[0]] = -1
@@ -274,9 +268,7 @@ def _selection(project, shown, judged, table) -> None:
     rows = _selected(table)
     if rows is None:
         st.caption(
-            t(
-                "Draw around a group of points to see its images here, or click a point to see what lies around it."
-            )
+            t("Draw around a group of points to see its images here, or click a point to see what lies around it.")
         )
         return
     if "area" in st.query_params:

@@ -2,12 +2,12 @@
 
 import numpy as np
 import streamlit as st
-from pages.parts.components.gallery import gallery
-from pages.parts.detail import open_detail
 
 from dn2core.project.overview import sizes
 from pages.parts.accounting import accounting, batch_words
 from pages.parts.backbone import backbone_choice
+from pages.parts.components.gallery import gallery
+from pages.parts.detail import open_detail
 from pages.parts.header import need_project, number_row, problem, project_header
 from pages.parts.intake import intake_ways
 from pages.parts.jobs import job_panel, last_failure
@@ -26,9 +26,7 @@ def normals() -> None:
     left.title(t("Normals"), anchor=False)
     if shown is not None:
         with right.container(horizontal=True, horizontal_alignment="right"):
-            if st.button(
-                t("Score new images"), type="primary", icon=":material/fact_check:", key="dn2_to_score"
-            ):
+            if st.button(t("Score new images"), type="primary", icon=":material/fact_check:", key="dn2_to_score"):
                 go("score")
     project_header(project, shown)
     busy = job_panel(project, ("intake", "reencode"))
@@ -52,9 +50,7 @@ def normals() -> None:
 
 def _first(project, busy: bool) -> None:
     if busy:
-        st.caption(
-            t("You can leave this page meanwhile: the work goes on, and the sidebar shows how far it is.")
-        )
+        st.caption(t("You can leave this page meanwhile: the work goes on, and the sidebar shows how far it is."))
     else:
         st.markdown(
             t(
@@ -176,8 +172,7 @@ def _cells(shown, judged) -> tuple[dict, dict, dict]:
     multiples = np.sqrt(np.asarray(judged.normal_scores, dtype=float)) / spacing
     captions = {i: times(multiple) for i, multiple in zip(ids, multiples, strict=True)}
     tones = {
-        i: "review" if score > judged.limit else "normal"
-        for i, score in zip(ids, judged.normal_scores, strict=True)
+        i: "review" if score > judged.limit else "normal" for i, score in zip(ids, judged.normal_scores, strict=True)
     }
     return captions, tones, dict(zip(ids, shown.normals.names, strict=True))
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 import streamlit as st
-from pages.parts.components.gallery import gallery
 
 from dn2core.errors import DN2Error
 from dn2core.report import results_csv
 from pages.parts import filters
 from pages.parts.accounting import accounting, source_word
 from pages.parts.charts import score_histogram
+from pages.parts.components.gallery import gallery
 from pages.parts.deliveries import deliveries
 from pages.parts.detail import last_image, open_detail, show_image, wanted_image
 from pages.parts.header import empty_state, moment, need_project, problem, project_header
@@ -63,9 +63,7 @@ def score() -> None:
 
 def _first(project, shown, busy: bool) -> None:
     if shown.waiting or busy:
-        st.caption(
-            t("You can leave this page meanwhile: the work goes on, and the sidebar shows how far it is.")
-        )
+        st.caption(t("You can leave this page meanwhile: the work goes on, and the sidebar shows how far it is."))
         return
     st.markdown(
         tn(
@@ -85,9 +83,7 @@ def _ways(project) -> None:
 
 def _camera(project) -> None:
     # The browser asks for the camera as soon as the widget is drawn: only on request.
-    opened = st.expander(
-        t("Take a picture"), icon=":material/photo_camera:", key="dn2_camera_open", on_change="rerun"
-    )
+    opened = st.expander(t("Take a picture"), icon=":material/photo_camera:", key="dn2_camera_open", on_change="rerun")
     if not opened.open:
         return
     with opened:
@@ -238,9 +234,7 @@ def _pictures(project, shown, judged, positions) -> None:
         )
     else:
         st.caption(
-            t(
-                "Most unusual first. Under each: verdict, percentile among the normals, multiple of the usual spacing."
-            )
+            t("Most unusual first. Under each: verdict, percentile among the normals, multiple of the usual spacing.")
         )
     shapes = cells(shown, judged, positions)
     last = last_image()

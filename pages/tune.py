@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import streamlit as st
-from pages.parts.components.gallery import gallery
-from pages.parts.components.k_slider import k_slider
 
 from dn2core.detect import Bank, changes, leave_one_out
 from dn2core.errors import DN2Error
 from dn2core.explore import sweep_table
 from dn2core.project.settings import K_MAX, PRESETS, Settings
 from pages.parts.backbone import backbone_choice
+from pages.parts.components.gallery import gallery
+from pages.parts.components.k_slider import k_slider
 from pages.parts.detail import last_image, open_detail, show_image, wanted_image
 from pages.parts.header import empty_state, need_project, problem, project_header
 from pages.parts.jobs import job_panel, last_failure
@@ -40,9 +40,7 @@ def tune() -> None:
         )
         return
     if shown.loo is None:
-        st.markdown(
-            t("One normal is too few for a limit, so there is nothing to tune yet. Add more normals.")
-        )
+        st.markdown(t("One normal is too few for a limit, so there is nothing to tune yet. Add more normals."))
         return
     draft = _draft(shown.settings)
     trial = _trial(shown, draft.normalise)
@@ -83,7 +81,6 @@ def _try(saved: Settings, **change) -> None:
             st.query_params.pop(name, None)
         else:
             st.query_params[name] = value
-    st.session_state.pop("dn2_unit", None)
 
 
 def _trial(shown, normalise: bool):
@@ -126,9 +123,7 @@ def _presets(saved: Settings, draft: Settings) -> None:
     words = {
         "recommended": (
             t("Recommended"),
-            t(
-                "The whole image, features of unit length, k = 2: best on Fashion-MNIST, and nothing is cropped."
-            ),
+            t("The whole image, features of unit length, k = 2: best on Fashion-MNIST, and nothing is cropped."),
         ),
         "paper": (
             t("Paper"),
@@ -187,14 +182,10 @@ def _answer(saved: Settings, draft: Settings, shown, before, after, positions) -
     back = len(positions) - newly
     if (draft.k, draft.normalise) == (saved.k, saved.normalise):
         start = t("k = {k} is in use", k=number(saved.k))
-        counts = t(
-            "{flagged} of {n} flagged", flagged=number(int(after.flagged.sum())), n=number(len(after.flagged))
-        )
+        counts = t("{flagged} of {n} flagged", flagged=number(int(after.flagged.sum())), n=number(len(after.flagged)))
         st.markdown(f"#### {start} · {counts} · {t('limit {limit}', limit=raw(after.limit))}")
         st.caption(
-            t(
-                "Move k: the picture follows the thumb, and what would change comes below. Nothing is applied yet."
-            )
+            t("Move k: the picture follows the thumb, and what would change comes below. Nothing is applied yet.")
         )
         return
     heading = (
@@ -277,7 +268,6 @@ def _apply(project, saved: Settings, draft: Settings) -> None:
     else:
         for name in ("k", "unit", "preset"):
             st.query_params.pop(name, None)
-        st.session_state.pop("dn2_unit", None)
         st.session_state["dn2_applied"] = True
 
 

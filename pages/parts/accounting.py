@@ -10,8 +10,7 @@ from pages.parts.text import number, sentence, show, t, tn
 def batch_words(batch) -> str:
     """One batch in one line, plain text: when, from where, and the three counts."""
     return t(
-        "{moment} · {source} · {given} given: {accepted} accepted, "
-        "{duplicate} duplicate, {rejected} rejected",
+        "{moment} · {source} · {given} given: {accepted} accepted, {duplicate} duplicate, {rejected} rejected",
         moment=moment(batch.created),
         source=source_word(batch.source),
         given=number(batch.given),

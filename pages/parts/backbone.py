@@ -1,10 +1,10 @@
 """Which network turns images into numbers: the choice, and where its weights are."""
 
 import streamlit as st
-from dn2core.features.backbones import BACKBONES
-from dn2core.features.weights import find
 
 from dn2core.errors import DN2Error
+from dn2core.features.backbones import BACKBONES
+from dn2core.features.weights import find
 from pages.parts.header import backbone_title, problem
 from pages.parts.service import store
 from pages.parts.text import md, number, t

@@ -201,9 +201,7 @@ def map_config() -> dict:
 def _compact(codes: np.ndarray, present: list[int], palette: list[str], names: list[str]) -> Colours:
     lookup = np.zeros(len(palette), np.uint8)
     lookup[present] = np.arange(len(present))
-    return Colours(
-        lookup[codes], tuple(palette[i] for i in present), names=tuple(plain(names[i]) for i in present)
-    )
+    return Colours(lookup[codes], tuple(palette[i] for i in present), names=tuple(plain(names[i]) for i in present))
 
 
 def _steps(colours: Colours) -> list:

@@ -52,6 +52,4 @@ def _flagged(judged: dict) -> str:
 def _judge(judged: dict) -> str:
     if not judged:
         return t("not judged")
-    return t(
-        "normals version {version} ({n})", version=number(judged["version"]), n=number(judged["normals"])
-    )
+    return t("normals version {version} ({n})", version=number(judged["version"]), n=number(judged["normals"]))

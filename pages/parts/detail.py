@@ -1,14 +1,14 @@
 """An opened picture: the image, the verdict and why, its nearest normals, its place among the scores."""
 
 import streamlit as st
-from pages.parts.components.compare_zoom import compare_zoom
-from pages.parts.components.gallery import gallery
-from pages.parts.routes import url
 
 from pages.parts.charts import score_histogram
+from pages.parts.components.compare_zoom import compare_zoom
+from pages.parts.components.gallery import gallery
 from pages.parts.header import moment, number_row, problem
 from pages.parts.look import BADGES, megabytes, percent, plot_config, raw, times, verdict
 from pages.parts.results import judged_item, reason
+from pages.parts.routes import url
 from pages.parts.text import md, number, show, t
 
 LAST = "dn2_last_image"
@@ -65,9 +65,7 @@ def _way(one, order: list[int]) -> None:
         st.button(t("Back"), key="dn2_back", icon=":material/arrow_back:", shortcut="Esc", on_click=_close)
         st.markdown(f"**{md(_short(show(one.name)))}**", width="stretch")
         if at is not None:
-            st.caption(
-                md(t("{position} of {n}", position=number(at + 1), n=number(len(order)))), width="content"
-            )
+            st.caption(md(t("{position} of {n}", position=number(at + 1), n=number(len(order)))), width="content")
         for key, label, icon, step, shortcut in (
             ("dn2_previous", t("Previous"), ":material/chevron_left:", -1, "Left"),
             ("dn2_next", t("Next"), ":material/chevron_right:", 1, "Right"),
@@ -89,19 +87,17 @@ def _verdict(one, judged) -> None:
     st.badge(look.word, icon=look.icon, color=BADGES[one.verdict])
     st.markdown(md(reason(one, judged.k)))
     if one.same_as_normal:
-        st.caption(
-            t("The very same image is among the normals, so its nearest normal is itself, at distance 0.")
-        )
+        st.caption(t("The very same image is among the normals, so its nearest normal is itself, at distance 0."))
     if not judged.reliable and one.percentile == one.percentile:
         st.caption(t("With fewer than 20 normals neither percentile nor limit can be trusted."))
     number_row(
         [
             (
-                t("Among the normals"),
+                t("Percentile"),
                 percent(one.percentile),
                 t("Share of the normals that are less unusual."),
             ),
-            (t("Usual spacing"), times(one.multiple)),
+            (t("Spacing"), times(one.multiple), t("Multiple of the usual distance between normals.")),
             (
                 t("Score"),
                 raw(one.score),
@@ -161,9 +157,7 @@ def _picture(project, one, neighbours: list) -> None:
             t("What the network saw"),
             key="dn2_saw",
             on_change=_saw,
-            help=t(
-                "The very pixels that were compared, after scaling (and cropping, in the paper's preset)."
-            ),
+            help=t("The very pixels that were compared, after scaling (and cropping, in the paper's preset)."),
         )
         if against is not None:
             st.button(t("This image alone"), key="dn2_alone", icon=":material/crop_square:", on_click=_alone)

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 from babel.dates import format_datetime
-from dn2core.features.backbones import BACKBONES
 
 from dn2core.errors import DN2Error
+from dn2core.features.backbones import BACKBONES
 from pages.parts.links import go
 from pages.parts.look import raw
 from pages.parts.text import language, md, number, sentence, t, tn
@@ -111,11 +111,7 @@ def empty_state(
         st.space("small")
         st.markdown(f"#### {icon} {title}", width="content")
         st.markdown(text, width="content")
-        if (
-            label
-            and page
-            and st.button(label, type="primary", icon=":material/arrow_forward:", key="dn2_empty_go")
-        ):
+        if label and page and st.button(label, type="primary", icon=":material/arrow_forward:", key="dn2_empty_go"):
             go(page)
         st.space("small")
 
@@ -152,13 +148,16 @@ def sentences():
         yield
     except DN2Error as error:
         problem(error)
-    except Exception:
-        mark = secrets.token_hex(4)
-        log.exception("page failed, shown as %s", mark)
-        st.error(
-            t(
-                "Something unexpected happened. The log of the server has the details under {mark}.",
-                mark=mark,
-            ),
-            icon=":material/error:",
-        )
+    except Exception as error:
+        unforeseen(error)
+
+
+def unforeseen(error: Exception) -> bool:
+    """What nobody expected: a sentence with a number on the page, the rest under it in the log; returns True."""
+    mark = secrets.token_hex(4)
+    log.error("page failed, shown as %s", mark, exc_info=error)
+    st.error(
+        t("Something unexpected happened. The log of the server has the details under {mark}.", mark=mark),
+        icon=":material/error:",
+    )
+    return True

@@ -3,10 +3,10 @@
 import os
 
 import streamlit as st
-from pages.parts.components.folder_upload import folder_upload
 
 from dn2core.errors import DN2Error
 from dn2core.project.paths import folder_roots
+from pages.parts.components.folder_upload import folder_upload
 from pages.parts.header import problem
 from pages.parts.text import md, number, show, t, tn
 
@@ -110,12 +110,8 @@ def _server(project, role: str, key: str) -> None:
         folder = st.text_input(
             t("Folder on the server"), key=f"{key}_path", placeholder=os.path.join(str(roots[0]), "…")
         )
-        st.caption(
-            t("Below {roots}, with all its sub-folders.", roots=md(", ".join(str(root) for root in roots)))
-        )
-        wanted = st.form_submit_button(
-            t("Add the folder"), icon=":material/drive_folder_upload:", key=f"{key}_go"
-        )
+        st.caption(t("Below {roots}, with all its sub-folders.", roots=md(", ".join(str(root) for root in roots))))
+        wanted = st.form_submit_button(t("Add the folder"), icon=":material/drive_folder_upload:", key=f"{key}_go")
     if wanted:
         batch = project.new_batch(role, "server")
         project.stage_folder(batch, folder.strip())

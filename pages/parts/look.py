@@ -16,7 +16,7 @@ TONES = {"pass": PASS, "review": REVIEW, "reject": REJECT, "normal": NORMAL, "pl
 ICONS = {
     "pass": ":material/check_circle:",
     "review": ":material/help:",
-    "reject": ":material/report:",
+    "reject": ":material/warning:",
     "normal": ":material/grid_view:",
     "plain": ":material/image:",
 }
@@ -78,7 +78,9 @@ def raw(value: float) -> str:
 
 
 def megabytes(size: float) -> str:
-    """A size given in bytes, as "4.2 MB"."""
+    """A size given in bytes, as "4.2 MB"; small ones as "38 kB"."""
+    if size < 1e5:
+        return t("{value} kB", value=number(max(size, 1) / 1e3, 0 if size >= 1e3 else 1))
     return t("{value} MB", value=number(size / 1e6, 1 if size < 1e8 else 0))
 
 
@@ -128,6 +130,7 @@ def template() -> go.layout.Template:
             "bargap": 0.04,
             "showlegend": False,
             "hoverlabel": {"font": {"size": 13}},
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": quiet, "activecolor": ink},
             "dragmode": False,
         }
     )

@@ -25,9 +25,7 @@ def normals_histogram(scores: np.ndarray, limit: float, k: int) -> go.Figure:
         )
     )
     figure.update_layout(template=template(), height=260)
-    figure.update_xaxes(
-        title=t("how unusual (score at k = {k}, squared distance)", k=number(k)), rangemode="tozero"
-    )
+    figure.update_xaxes(title=t("how unusual (score at k = {k}, squared distance)", k=number(k)), rangemode="tozero")
     figure.update_yaxes(title=t("normals"))
     return limit_line(figure, limit)
 

@@ -51,8 +51,7 @@ def cells(shown, judged, positions: np.ndarray) -> Cells:
     return Cells(
         ids=shown.scored.ids[positions].tolist(),
         captions=[
-            f"{words[tone]} · {share} · {spread}"
-            for tone, share, spread in zip(tones, shares, spreads, strict=True)
+            f"{words[tone]} · {share} · {spread}" for tone, share, spread in zip(tones, shares, spreads, strict=True)
         ],
         tones=tones,
         details=[show(names[position]) for position in positions],

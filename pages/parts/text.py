@@ -16,9 +16,9 @@ from babel.core import Locale, UnknownLocaleError, negotiate_locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
-from dn2core.ingest.names import show
 
 from dn2core.errors import SENTENCES, DN2Error
+from dn2core.ingest.names import show
 
 __all__ = ["language", "md", "number", "plain", "sentence", "show", "t", "tn"]
 

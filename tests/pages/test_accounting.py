@@ -15,7 +15,7 @@ def test_a_row_has_the_name_and_the_sentence():
     table = outcome_table([outcome("a.jpg"), outcome("b.jpg", "accepted", None)])
     assert table.to_dict("list") == {
         "File": ["a.jpg", "b.jpg"],
-        "Reason": ["The file is empty (0 bytes).", "Accepted."],
+        "Reason": ["The file is empty (0 bytes). Copy it from its source again.", "Accepted."],
     }
 
 

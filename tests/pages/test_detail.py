@@ -110,8 +110,8 @@ def test_normals_open_in_the_same_panel(project, parts):
 
 
 def test_hostile_names_stay_literal(store, fake_encoder, parts):
-    from tests.pages.app import give, jpeg
     from dn2core.project import run_pending
+    from tests.pages.app import give, jpeg
 
     project = filled(store, "Bolts", 24)
     give(project, "scored", [jpeg(900)], name="[x](javascript:alert(1)) <b>.jpg")
@@ -147,8 +147,7 @@ def judged(**change):
         (
             judged(percentile=100.0),
             5,
-            "Flagged: farther from its 5 nearest normals than every normal is from its own; "
-            "2.3 x the usual spacing.",
+            "Flagged: farther from its 5 nearest normals than every normal is from its own; 2.3 x the usual spacing.",
         ),
         (
             judged(verdict="pass", percentile=40.0),

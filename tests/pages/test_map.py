@@ -24,9 +24,9 @@ def address(at) -> dict:
     return {name: value[0] if isinstance(value, list) else value for name, value in at.query_params.items()}
 
 
-def around(xy: np.ndarray) -> np.ndarray:
+def around(xy: np.ndarray, margin: float = 0.01) -> np.ndarray:
     """A box that holds these points and little more."""
-    (x1, y1), (x2, y2) = xy.min(axis=0) - 0.01, xy.max(axis=0) + 0.01
+    (x1, y1), (x2, y2) = xy.min(axis=0) - margin, xy.max(axis=0) + margin
     return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
 
 
@@ -115,7 +115,7 @@ def test_many_points_go_to_the_canvas_and_its_answer_is_a_choice(project, galler
         seen.update(given)
         x, y = (np.frombuffer(given[axis], np.uint16) for axis in "xy")
         left = np.argsort(x)[:5]
-        return {"polygon": around(np.column_stack([x, y])[left].astype(float) + 0.0).tolist()}
+        return {"polygon": around(np.column_stack([x, y])[left].astype(float), margin=100).tolist()}
 
     monkeypatch.setattr("pages.parts.components.map_canvas.map_canvas", canvas)
     monkeypatch.setattr("pages.parts.charts.PLOTLY_POINTS", 10)

@@ -28,9 +28,7 @@ def test_an_empty_project_asks_for_good_parts(store):
 def test_dropped_images_become_a_batch_at_once(store, fake_encoder):
     project = store.create("Bolts")
     at = opened("normals", project=project.id)
-    files = [(f"{i}.jpg", JPEGS[i], "image/jpeg") for i in range(20)] + [
-        ("broken.jpg", JPEGS[0][:300], "image/jpeg")
-    ]
+    files = [(f"{i}.jpg", JPEGS[i], "image/jpeg") for i in range(20)] + [("broken.jpg", JPEGS[0][:300], "image/jpeg")]
     at.file_uploader(key="dn2_normals_files_0").set_value(files).run()
     assert not at.exception
     assert [element.proto.text for element in at.main.get("progress")] != []
@@ -78,9 +76,7 @@ def test_every_rejected_file_has_its_reason(store, fake_encoder):
 def test_a_folder_of_the_server_only_where_the_settings_allow(store, fake_encoder, tmp_path, monkeypatch):
     project = store.create("Bolts")
     at = opened("normals", project=project.id)
-    assert [
-        option for option in at.main.get("button_group")[0].proto.options if "server" in option.content
-    ] == []
+    assert [option for option in at.main.get("button_group")[0].proto.options if "server" in option.content] == []
 
     folder = tmp_path / "share" / "line 2"
     folder.mkdir(parents=True)

@@ -180,9 +180,7 @@ def test_the_csv_holds_what_is_shown_in_its_order(project, galleries, monkeypatc
     rows = list(csv.DictReader(io.StringIO(given["data"]().decode("utf-8-sig"), newline="")))
     shown = snapshot(project)
     judged = shown.judge()
-    order = [
-        i for i in np.argsort(-judged.scores, kind="stable") if shown.scored.names[i].startswith("dark/")
-    ]
+    order = [i for i in np.argsort(-judged.scores, kind="stable") if shown.scored.names[i].startswith("dark/")]
     assert [row["file"] for row in rows] == [shown.scored.names[i] for i in order]
     assert given["file_name"].isascii() and given["file_name"].endswith(".csv")
 

@@ -158,6 +158,4 @@ def test_md_joins_lines():
 
 
 def test_plain_is_safe_for_plotly():
-    assert (
-        text.plain('<a href="x">$x$ & y</a>') == "&lt;a href=&quot;x&quot;&gt;&#36;x&#36; &amp; y&lt;/a&gt;"
-    )
+    assert text.plain('<a href="x">$x$ & y</a>') == "&lt;a href=&quot;x&quot;&gt;&#36;x&#36; &amp; y&lt;/a&gt;"

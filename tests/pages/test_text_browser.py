@@ -76,9 +76,7 @@ def page(tmp_path_factory):
             )
             tab = browser.new_page()
             tab.outside, tab.dialogs = [], []
-            tab.on(
-                "request", lambda request: tab.outside.append(request.url) if "evil" in request.url else None
-            )
+            tab.on("request", lambda request: tab.outside.append(request.url) if "evil" in request.url else None)
             tab.on("dialog", lambda dialog: (tab.dialogs.append(dialog.message), dialog.dismiss()))
             tab.goto(f"http://127.0.0.1:{port}/")
             tab.get_by_text("the end").wait_for()

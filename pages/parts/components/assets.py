@@ -13,7 +13,10 @@ def register(name: str):
     read = {suffix: (HERE / f"{name}{suffix}").read_text(encoding="utf-8") for suffix in (".js", ".css")}
     shared = {suffix: (HERE / f"shared{suffix}").read_text(encoding="utf-8") for suffix in (".js", ".css")}
     return st.components.v2.component(
-        f"dn2_{name}", html='<div class="root"></div>', js=shared[".js"] + read[".js"], css=shared[".css"] + read[".css"]
+        f"dn2_{name}",
+        html='<div class="root"></div>',
+        js=shared[".js"] + read[".js"],
+        css=shared[".css"] + read[".css"],
     )
 
 

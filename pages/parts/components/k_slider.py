@@ -41,9 +41,7 @@ def k_slider(*, key: str, k: int, sweep) -> int | None:
     }
     result = _k_slider(
         key=key,
-        data=pack(
-            head, sweep.normal_hist.astype(np.uint32).tobytes(), sweep.scored_hist.astype(np.uint32).tobytes()
-        ),
+        data=pack(head, sweep.normal_hist.astype(np.uint32).tobytes(), sweep.scored_hist.astype(np.uint32).tobytes()),
         on_k_change=lambda: None,
     )
     moved = done(result, "k")
