@@ -140,8 +140,16 @@ def _dinov2_small(state: dict, file: str):
 
 
 def _filled(net, state: dict, file: str):
-    """`net` with every parameter and buffer taken from `state`; all names and shapes must agree."""
+    """`net` with every parameter and buffer taken from `state`; all names and shapes must agree.
+
+    Files saved before PyTorch 0.4.1 lack the batch norms' counters, which only training reads; some hold their
+    numbers in half precision, from which the network computes in single.
+    """
+    import torch
+
     expected = net.state_dict()
+    counters = {key for key in expected.keys() - state.keys() if key.endswith(".num_batches_tracked")}
+    state = state | {key: torch.zeros((), dtype=torch.int64) for key in counters}
     missing, surplus = expected.keys() - state.keys(), state.keys() - expected.keys()
     shapes = [key for key in expected.keys() & state.keys() if expected[key].shape != state[key].shape]
     for word, keys in (("missing", missing), ("not known", surplus), ("of another shape", shapes)):
@@ -149,7 +157,7 @@ def _filled(net, state: dict, file: str):
             raise WeightsUnavailable(
                 "WEIGHTS_OF_ANOTHER_NETWORK", file=file, reason=f"{len(keys)} parameters {word}, {min(keys)} first"
             )
-    net.load_state_dict(state, assign=True)
+    net.load_state_dict({key: tensor.to(expected[key].dtype) for key, tensor in state.items()}, assign=True)
     return net
 
 
@@ -196,9 +204,7 @@ _ROWS = (
     _lite_row(1, 240, 21.9, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
     _lite_row(2, 260, 24.7, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
     # torchvision's first ImageNet weights (IMAGENET1K_V1), those of the paper's time
-    _resnet_row(
-        "resnet18", "ResNet-18", 512, 46.8, "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec"
-    ),
+    _resnet_row("resnet18", "ResNet-18", 512, 46.8, "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec"),
     _resnet_row(
         "resnet50", "ResNet-50", 2048, 102.5, "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a"
     ),

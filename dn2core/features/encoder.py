@@ -140,6 +140,7 @@ class Encoder:
 
     def _checked_view(self, view: np.ndarray) -> np.ndarray:
         side = self.backbone.input_side
+        view = np.asarray(view)
         if view.shape != (side, side, 3) or view.dtype != np.uint8:
             raise Refused("VIEW_ARRAY", side=side, got=f"{view.shape} {view.dtype}")
         return view

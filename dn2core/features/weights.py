@@ -163,7 +163,8 @@ def _download(row: Backbone, folder: Path, file, progress) -> str:
     digest, done = hashlib.sha256(), 0
     try:
         with urllib.request.urlopen(weights.url, timeout=_TIMEOUT_S) as response:
-            total = int(response.headers.get("Content-Length") or weights.megabytes * 1e6)
+            told = response.length  # None where the server does not tell
+            total = told or int(weights.megabytes * 1e6)
             while piece := response.read(_PIECE):
                 done += len(piece)
                 if done > most:
@@ -172,11 +173,12 @@ def _download(row: Backbone, folder: Path, file, progress) -> str:
                 _write(file, piece, folder)
                 if progress:
                     progress(done, total)
-            if response.headers.get("Content-Length") and done < total:
-                raise _unavailable(row, folder, f"the download ended after {done:,} of {total:,} bytes")
+            if told and done < told:
+                raise _unavailable(row, folder, f"the download ended after {done:,} of {told:,} bytes")
     except urllib.error.HTTPError as error:
+        error.close()  # it is the response, too
         raise _unavailable(row, folder, f"the server answered {error.code}") from error
-    except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+    except (OSError, http.client.HTTPException) as error:  # also TLS and routes that break in the middle
         reason = getattr(error, "reason", None) or error
         raise _unavailable(row, folder, _first_line(reason)) from error
     return digest.hexdigest()
