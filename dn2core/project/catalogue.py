@@ -66,7 +66,7 @@ class Database:
             db.execute(f"PRAGMA user_version = {FORMAT}")
 
     def check(self) -> None:
-        """Refuse a file that is damaged or written by a newer version.
+        """Refuse a file that is damaged, no catalogue, or written by a newer version.
 
         Raises:
             StorageError: NEWER_FORMAT or CATALOGUE_DAMAGED.
@@ -75,12 +75,14 @@ class Database:
             found = db.execute("PRAGMA user_version").fetchone()[0]
             if found > FORMAT:
                 raise StorageError("NEWER_FORMAT", found=found, known=FORMAT)
-            if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            if found == 0 or db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise StorageError("CATALOGUE_DAMAGED", file=self.path.name)
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
+        """One consistent view, however many questions are asked; writers wait for its end."""
         with self._connection() as db:
+            db.execute("BEGIN")
             yield db
 
     @contextmanager
@@ -91,7 +93,8 @@ class Database:
             try:
                 yield db
             except BaseException:
-                db.execute("ROLLBACK")
+                if db.in_transaction:  # a full disk ends it on its own
+                    db.execute("ROLLBACK")
                 raise
             db.execute("COMMIT")
 
@@ -115,7 +118,11 @@ class Database:
                 raise StorageError("DISK_FULL") from error
             raise StorageError("STORAGE_FAILED", what=self.path.name, reason=str(error)) from error
         except sqlite3.DatabaseError as error:
+            if type(error) is not sqlite3.DatabaseError:  # a broken rule of ours, not a broken file
+                raise
             raise StorageError("CATALOGUE_DAMAGED", file=self.path.name) from error
+        except OverflowError as error:  # an id from an address can be any number
+            raise NotFound("NOT_FOUND", what="The entry") from error
 
 
 def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:

@@ -9,36 +9,43 @@ from pathlib import Path
 
 from dn2core.errors import StorageError
 
+TEMPORARY = ".tmp-"  # how the names of unfinished files begin
+
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace `path` by `data`: temporary file, fsync, rename, fsync of the folder.
 
+    The folder is made where only it is missing; its parent never, so that no late write brings back the
+    folder of a project that was deleted.
+
     Raises:
         StorageError: DISK_FULL or STORAGE_FAILED; the old content is then unharmed.
     """
+    _replace(path, data, sync=True)
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
         sync_folder(path.parent)
 
 
+def write_content(path: Path, data: bytes) -> None:
+    """As `write_atomic`, but the name is durable only after `sync_folders`: one sync for many files."""
+    _replace(path, data, sync=True)
+
+
 def write_derived(path: Path, data: bytes) -> None:
-    """Like `write_atomic` without the fsyncs, for what can be made again (thumbnails)."""
+    """As `write_atomic` without the fsyncs, for what can be made again (thumbnails)."""
+    _replace(path, data, sync=False)
+
+
+def _replace(path: Path, data: bytes, *, sync: bool) -> None:
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+        path.parent.mkdir(exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
+                if sync:
+                    file.flush()
+                    os.fsync(file.fileno())
             os.replace(temporary, path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

@@ -5,21 +5,23 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from dn2core.errors import NotFound, Rejected
+from dn2core.errors import DN2Error, NotFound, Rejected, StorageError
 from dn2core.ingest import check_all, sources_of_file, sources_of_folder, thumbnail
-from dn2core.project import fsio, maps, vectors
+from dn2core.project import reencode, trial, vectors
 from dn2core.project.catalogue import dump
 from dn2core.project.encoders import encoder_for
-from dn2core.project.jobs import Job
-from dn2core.project.paths import by_hash, folder_roots
+from dn2core.project.jobs import ATTEMPTS, Job
+from dn2core.project.judging import judge
+from dn2core.project.paths import folder_roots
 from dn2core.project.progress import Progress, Stopped
-from dn2core.project.project import SUFFIXES, THUMBNAIL_SIDE, Project
-from dn2core.project.snapshot import snapshot
+from dn2core.project.project import THUMBNAIL_SIDE, Project, next_version
 
 CHUNK = 64
+CAREFUL = 256  # more files than can be in hand when a process dies
 
 
 @dataclass
@@ -39,42 +41,67 @@ class Accepted:
 
 
 def run(project: Project, job: Job, progress: Progress) -> None:
-    """Take in a batch, in chunks that are saved whole; a job that was interrupted skips what is saved."""
-    batch, role = job.args["batch"], _role(project, job.args["batch"])
+    """Take in a batch, in chunks that are saved whole; a job that was interrupted skips what is saved.
+
+    However it ends on the user's word or after too many crashes, what is finished is kept, the other files
+    are accounted for as rejected, and the batch is closed.
+    """
+    batch = job.args["batch"]
+    role = _begin(project, batch, job.id)
+    if role is None:  # the last attempt died between closing the batch and ending the job
+        _tidy(project, batch)
+        return
     progress.stage("loading the network")
-    encoder = _serving_encoder(project)
+    encoder = _serving_encoder(project, progress)
 
     progress.stage("reading the list of files")
-    finished = {outcome.key for outcome in project.outcomes(batch)}
     sources = list(_sources(project, batch))
+    if job.attempts > 1:
+        _set_culprit_aside(project, job, batch, sources, encoder)
+    finished = {outcome.key for outcome in project.outcomes(batch)}
     waiting = [source for source in sources if source.key not in finished]
     progress.stage("checking and encoding", done=len(sources) - len(waiting), total=len(sources))
 
-    stopped = False
+    ended = Stopped() if waiting and progress.cancelled else None
+    if waiting and job.attempts > ATTEMPTS:
+        ended = DN2Error("JOB_CRASHED", attempts=ATTEMPTS)
     try:
-        for results in _chunks(_checked(project, job, waiting, encoder)):
+        for results in () if ended else _chunks(_checked(project, job, waiting, encoder), progress):
             _save(project, batch, role, results, encoder)
             progress.advance(len(results))
+            waiting = waiting[len(results) :]
             progress.check()
-    except Stopped:
-        stopped = True
+    except Stopped as stopped:
+        ended = stopped if waiting else None
+    if ended:
+        _reject(project, batch, waiting, getattr(ended, "code", "CLI_STOPPED"), getattr(ended, "params", {}))
+    progress.stage("finishing")
     _finish(project, batch, role, encoder, progress)
-    if stopped:
-        raise Stopped
+    if ended:
+        raise ended
 
 
-def _role(project: Project, batch: int) -> str:
-    with project.db.read() as db:
-        row = db.execute("SELECT role FROM batches WHERE id = ?", (batch,)).fetchone()
+def _begin(project: Project, batch: int, job: int) -> str | None:
+    """The role of a batch, which takes no more files from now on; None when it is finished already."""
+    with project.db.write() as db:
+        db.execute("UPDATE batches SET job_id = ? WHERE id = ?", (job, batch))
+        row = db.execute("SELECT role, finished FROM batches WHERE id = ?", (batch,)).fetchone()
     if row is None:
         raise NotFound("NOT_FOUND", what="The batch")
-    return row["role"]
+    return row["role"] if row["finished"] is None else None
 
 
-def _serving_encoder(project: Project):
-    """The encoder of the newest normals, so that all vectors in use are comparable."""
-    chosen = project.state() or project.settings()
-    return encoder_for(chosen.backbone, chosen.preset, project.weights_dir)
+def _serving_encoder(project: Project, progress: Progress):
+    """The encoder of the newest normals, so that all vectors in use are comparable.
+
+    Where an update of this program changed what it computes, all images are encoded anew first.
+    """
+    state = project.state()
+    chosen = state or project.settings()
+    encoder = encoder_for(chosen.backbone, chosen.preset, project.weights_dir)
+    if state and state.fingerprint != encoder.fingerprint:
+        reencode.switch(project, encoder, progress)
+    return encoder
 
 
 def _sources(project: Project, batch: int) -> Iterator:
@@ -90,8 +117,8 @@ def _sources(project: Project, batch: int) -> Iterator:
 def _checked(project: Project, job: Job, sources: list, encoder) -> Iterator:
     """(source, Accepted | Rejected) in order.
 
-    After a crash the files are taken one by one, each named on disk before it is opened: when the
-    process dies again, the culprit is known and set aside.
+    After a crash the next files are taken one by one, each named on disk before it is opened: when the
+    process dies again, the suspect is known.
     """
 
     def prepare(source, sha256: str, data: bytes, decoded) -> Accepted:
@@ -113,20 +140,33 @@ def _checked(project: Project, job: Job, sources: list, encoder) -> Iterator:
     def check(some: Iterable) -> Iterator:
         return check_all(some, limits=project.limits, at_least=_at_least(encoder), prepare=prepare)
 
-    if job.attempts == 1:
-        yield from check(sources)
+    careful = CAREFUL if job.attempts > 1 else 0
+    suspect = _suspect(project, job)
+    for source in sources[:careful]:
+        suspect.write_text(source.key)
+        results = list(check([source]))
+        suspect.unlink()
+        yield from results
+    yield from check(sources[careful:])
+
+
+def _suspect(project: Project, job: Job) -> Path:
+    """Where the file in hand is named after a crash."""
+    return project.folder / "incoming" / f"suspect-{job.id}"
+
+
+def _set_culprit_aside(project: Project, job: Job, batch: int, sources: list, encoder) -> None:
+    """Reject the file that was in hand when the process died, if decoding it kills another process, too."""
+    suspect = _suspect(project, job)
+    try:
+        key = suspect.read_text()
+    except FileNotFoundError:
         return
-    suspect = project.folder / "incoming" / f"suspect-{job.id}"
-    culprit = suspect.read_text() if suspect.exists() else None
     for source in sources:
-        if source.key == culprit:
-            suspect.unlink()
+        if source.key == key and not trial.survives(source, _at_least(encoder)):
+            _reject(project, batch, [source], "DECODER_CRASH", {})
             project.jobs.forgive(job.id)
-            yield source, Rejected("DECODER_CRASH")
-        else:
-            suspect.write_text(source.key)
-            yield from check([source])
-            suspect.unlink()
+    suspect.unlink()
 
 
 def _at_least(encoder) -> int:
@@ -134,9 +174,10 @@ def _at_least(encoder) -> int:
     return encoder.decode_side
 
 
-def _chunks(results: Iterable) -> Iterator[list]:
+def _chunks(results: Iterable, progress: Progress) -> Iterator[list]:
     chunk = []
     for result in results:
+        progress.beat()
         chunk.append(result)
         if len(chunk) == CHUNK:
             yield chunk
@@ -148,7 +189,7 @@ def _chunks(results: Iterable) -> Iterator[list]:
 def _save(project: Project, batch: int, role: str, results: list, encoder) -> None:
     """Encode a chunk and enter all of it in one transaction."""
     accepted = [result for _, result in results if isinstance(result, Accepted)]
-    fsio.sync_folders(by_hash(project.folder / "originals", a.sha256, SUFFIXES[a.format]).parent for a in accepted)
+    project.sync_originals(a.sha256 for a in accepted)
     known = _with_vector(project, {a.sha256 for a in accepted}, encoder.fingerprint)
     new = {a.sha256: a for a in accepted if a.sha256 not in known}
     chunk = None
@@ -178,50 +219,34 @@ def _save(project: Project, batch: int, role: str, results: list, encoder) -> No
                 _outcome(db, batch, source, "accepted", None, {}, item_id)
 
 
+def _reject(project: Project, batch: int, sources: list, code: str, params: dict) -> None:
+    with project.db.write() as db:
+        for source in sources:
+            _outcome(db, batch, source, "rejected", code, params)
+
+
 def _finish(project: Project, batch: int, role: str, encoder, progress: Progress) -> None:
-    """Publish new normals as the next version, or judge the new images by the version in force."""
-    progress.stage("finishing")
-    accepted = len(project.outcomes(batch, "accepted"))
-    if role == "normal" and accepted:
+    """Publish new normals as the next version, have new images judged by the one in force, close the batch."""
+    if role == "normal":
         with project.db.write() as db:
-            version = db.execute("SELECT coalesce(max(version), 0) + 1 FROM states").fetchone()[0]
+            # All that were accepted, also those of a batch whose job failed half-way.
             joined = db.execute(
-                "UPDATE items SET since = ? WHERE batch_id = ? AND role = 'normal' AND since IS NULL", (version, batch)
+                "UPDATE items SET since = ? WHERE role = 'normal' AND since IS NULL", (next_version(db),)
             ).rowcount
             if joined:
                 project.publish(db, f"{joined} normals added", encoder)
-    judged = _judge(project, batch, role)
-    if judged and not maps.has_map(project, judged["fingerprint"], project.settings().normalise):
-        project.submit_map()
-    with project.db.write() as db:
-        db.execute(
-            "UPDATE batches SET finished = ?, judged = ? WHERE id = ?",
-            (time.time(), dump(judged) if judged else None, batch),
-        )
-    shutil.rmtree(project.folder / "incoming" / str(batch), ignore_errors=True)
-
-
-def _judge(project: Project, batch: int, role: str) -> dict | None:
-    """What the verdicts on this batch are now, and by which state; None where nothing can be judged."""
     try:
-        view = snapshot(project)
-    except NotFound:
-        project.touch(flagged=None)
-        return None
-    verdicts = view.judge()
-    project.touch(flagged=int(verdicts.flagged.sum()) if len(view.scored) else None)
-    if role == "normal":
-        return None
-    mine = view.scored.batches == batch
-    return {
-        "version": view.state.version,
-        "normals": view.state.n,
-        "fingerprint": view.state.fingerprint,
-        "k": verdicts.k,
-        "limit": None if np.isnan(verdicts.limit) else float(verdicts.limit),
-        "scored": int(mine.sum()),
-        "flagged": int(verdicts.flagged[mine].sum()),
-    }
+        judge(project, finishing=batch)
+    except StorageError as error:
+        if error.code != "VECTORS_DAMAGED":
+            raise
+        reencode.encode_missing(project, encoder, progress)
+        judge(project, finishing=batch)
+    _tidy(project, batch)
+
+
+def _tidy(project: Project, batch: int) -> None:
+    shutil.rmtree(project.folder / "incoming" / str(batch), ignore_errors=True)
 
 
 def _with_vector(project: Project, hashes: set[str], fingerprint: str) -> set[str]:

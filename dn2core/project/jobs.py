@@ -6,12 +6,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dn2core.errors import NotFound, sentence
+from dn2core.errors import NotFound, StorageError, sentence
 from dn2core.project.catalogue import Database, dump
 
 LANES = {"intake": "compute", "reencode": "compute", "map": "projection"}
 ATTEMPTS = 3
-STALLED_SECONDS = 180
+STALLED_SECONDS = 180  # without a sign of life from a job that counts images
+PATIENCE_SECONDS = 3600  # from one in a step of unknown length: a download, a map of 50,000 images
 
 JOB_TABLES = """
 CREATE TABLE jobs(
@@ -62,15 +63,31 @@ class JobQueue:
     """Jobs in the order in which they came; each lane runs one at a time."""
 
     def __init__(self, root: Path):
+        """Open the queue; a damaged one is set aside, for no image depends on it.
+
+        `renewed` tells of that: the unfinished batches of all projects then have to be submitted again.
+        """
         self._db = Database(root / "jobs.sqlite", JOB_TABLES)
-        self._db.create()
+        self.renewed = False
+        try:
+            self._db.create()
+            self._db.check()
+        except StorageError as error:
+            if error.code != "CATALOGUE_DAMAGED":
+                raise
+            self._db.path.replace(root / f"jobs-damaged-{time.time_ns()}.sqlite")
+            for kind in ("journal", "wal", "shm"):  # they belong to the damaged one
+                (root / f"jobs.sqlite-{kind}").unlink(missing_ok=True)
+            self._db.create()
+            self.renewed = True
 
     def submit(self, project_id: str, kind: str, **args) -> int:
-        """Queue a job; the same job asked for twice is one job. Returns its id."""
+        """Queue a job; the same job asked for twice is one job, unless it is being stopped. Returns its id."""
         text = dump(args)
         with self._db.write() as db:
             same = db.execute(
-                "SELECT id FROM jobs WHERE project_id = ? AND kind = ? AND args = ? AND state IN ('queued', 'running')",
+                "SELECT id FROM jobs WHERE project_id = ? AND kind = ? AND args = ? AND cancel = 0"
+                " AND state IN ('queued', 'running')",
                 (project_id, kind, text),
             ).fetchone()
             if same:
@@ -87,6 +104,12 @@ class JobQueue:
         if row is None:
             raise NotFound("NOT_FOUND", what="The job")
         return _job(row)
+
+    def was_cancelled(self, job_id: int) -> bool:
+        try:
+            return self.job(job_id).state == "cancelled"
+        except NotFound:
+            return False
 
     def active(self, project_id: str | None = None) -> list[Job]:
         """Queued and running jobs, oldest first; of one project or of all."""
@@ -109,9 +132,14 @@ class JobQueue:
                 (time.time(), job_id),
             )
 
-    def cancel_project(self, project_id: str) -> None:
-        for job in self.active(project_id):
-            self.cancel(job.id)
+    def drop_project(self, project_id: str) -> None:
+        """End the queued jobs of a deleted project; a running one notices by itself at its next chunk."""
+        with self._db.write() as db:
+            db.execute(
+                "UPDATE jobs SET state = 'failed', error_code = 'PROJECT_DELETED', finished = ?"
+                " WHERE project_id = ? AND state = 'queued'",
+                (time.time(), project_id),
+            )
 
     # the worker's side
 
@@ -165,29 +193,43 @@ class JobQueue:
             db.execute("UPDATE jobs SET attempts = 1 WHERE id = ?", (job_id,))
 
     def orphaned(self, pid: int | None = None) -> None:
-        """Requeue the running jobs of a dead worker (of all, without a pid); give up on those that keep crashing."""
+        """Requeue the running jobs of a worker that died; give up on those that keep killing theirs.
+
+        Without a pid those of all workers, after an end that was not their fault: nothing is given up.
+        """
         with self._db.read() as db:
             rows = db.execute(
                 "SELECT * FROM jobs WHERE state = 'running' AND (? IS NULL OR pid = ?)", (pid, pid)
             ).fetchall()
         for row in rows:
-            limit = 1 if row["kind"] == "map" and pid is not None else ATTEMPTS
-            if row["cancel"]:
+            crashed = pid is not None and row["attempts"] >= _attempts(row["kind"])
+            # A stopped intake is requeued as well: it still has to account for what it was given.
+            if row["cancel"] and (crashed or row["kind"] != "intake"):
                 self.finish(row["id"], "cancelled")
-            elif row["attempts"] >= limit:
+            elif crashed:
                 self.finish(row["id"], "failed", "JOB_CRASHED", {"attempts": row["attempts"]})
             else:
                 self.requeue(row["id"])
 
-    def stalled(self, pid: int) -> bool:
-        """Whether the job that process `pid` runs has shown no sign of life for too long."""
+    def sign_of_life(self, pid: int) -> tuple[float, int] | None:
+        """(the last sign, for how many seconds it suffices) of the job that process `pid` runs; None without one."""
         with self._db.read() as db:
-            row = db.execute("SELECT heartbeat FROM jobs WHERE state = 'running' AND pid = ?", (pid,)).fetchone()
-        return bool(row) and time.time() - row["heartbeat"] > STALLED_SECONDS
+            row = db.execute("SELECT heartbeat, total FROM jobs WHERE state = 'running' AND pid = ?", (pid,)).fetchone()
+        return row and (row["heartbeat"], STALLED_SECONDS if row["total"] else PATIENCE_SECONDS)
+
+    def beat(self, job_id: int) -> None:
+        """A sign of life without progress."""
+        with self._db.write() as db:
+            db.execute("UPDATE jobs SET heartbeat = ? WHERE id = ?", (time.time(), job_id))
 
     def _select(self, condition: str, project_id: str | None) -> list[Job]:
         with self._db.read() as db:
             return [_job(row) for row in db.execute(f"SELECT * FROM jobs WHERE {condition}", (project_id, project_id))]
+
+
+def _attempts(kind: str) -> int:
+    """A map that killed its worker would do so again; an intake has one more attempt, to close its batch."""
+    return {"map": 1, "intake": ATTEMPTS + 1}.get(kind, ATTEMPTS)
 
 
 def _job(row) -> Job:

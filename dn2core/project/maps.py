@@ -3,13 +3,14 @@
 import io
 import time
 import uuid
+import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dn2core.detect import Bank, leave_one_out
-from dn2core.errors import NotFound, StorageError
+from dn2core.errors import NotFound
 from dn2core.explore import pca_map, place, umap_map
 from dn2core.project import fsio
 from dn2core.project.jobs import Job
@@ -40,9 +41,15 @@ class MapTable:
 
 def run(project: "Project", job: Job, progress: Progress) -> None:
     """Draw the map of all images and keep it. Runs in the projection worker only: numba may abort it."""
+    _draw(project, progress)
+    while not has_map(project, snapshot(project)):  # many images came in meanwhile
+        _draw(project, progress)
+
+
+def _draw(project: "Project", progress: Progress) -> None:
+    progress.stage("drawing the map")
     view = snapshot(project)
     ids, features = _all(view)
-    progress.stage("drawing the map")
     bank = Bank(features, normalise=view.settings.normalise)
     if bank.n < 2:
         raise NotFound("NO_NORMALS")
@@ -59,23 +66,35 @@ def run(project: "Project", job: Job, progress: Progress) -> None:
         )
 
 
-def has_map(project: "Project", fingerprint: str, normalise: bool) -> bool:
-    return _newest(project, fingerprint, normalise) is not None
+def has_map(project: "Project", view: Snapshot) -> bool:
+    """Whether a kept map shows these images well: at least half were there when it was drawn.
+
+    One that was no UMAP shows only the images that it was drawn from. A single image needs no map.
+    """
+    ids = np.concatenate([view.normals.ids, view.scored.ids])
+    if len(ids) < 2:
+        return True
+    kept = _newest(project, view.state.fingerprint, view.settings.normalise)
+    if kept is None:
+        return False
+    row, map_ids, _ = kept
+    mapped = np.isin(ids, map_ids).mean()
+    return bool(mapped >= 0.5 if row["kind"] == "umap" else mapped == 1)
 
 
 def project_map(project: "Project", view: Snapshot) -> MapTable:
     """The map for a snapshot: the kept one with newer images placed on it, else a PCA of all images."""
     ids, features = _all(view)
     kept = _newest(project, view.state.fingerprint, view.settings.normalise)
-    if kept is None:
+    mapped = np.isin(ids, kept[1]) if kept else np.zeros(len(ids), bool)
+    if not mapped.any():
         bank = Bank(features, normalise=view.settings.normalise)
-        return MapTable(ids, pca_map(bank.features), "pca", np.zeros(len(ids), bool), None, None)
+        return MapTable(ids, pca_map(bank.features), "pca", mapped, None, None)
     row, map_ids, map_xy = kept
     order = np.argsort(map_ids)
     at = order[np.searchsorted(map_ids, ids, sorter=order).clip(max=len(order) - 1)]
-    mapped = map_ids[at] == ids
     xy = np.where(mapped[:, None], map_xy[at], np.float32(0))
-    if mapped.any() and not mapped.all():
+    if not mapped.all():
         bank = Bank(features[mapped], normalise=view.settings.normalise)
         near = bank.search(features[~mapped], min(NEIGHBOURS, bank.n))
         xy[~mapped] = place(xy[mapped], near.distances, near.indices)
@@ -96,6 +115,6 @@ def _newest(project: "Project", fingerprint: str, normalise: bool):
         try:
             with np.load(below(project.folder / "maps", row["file"]), allow_pickle=False) as file:
                 return row, file["ids"], file["xy"]
-        except (OSError, ValueError, KeyError, StorageError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             continue
     return None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dn2core.project.jobs import JobQueue
 
 REPORT_SECONDS = 0.3
+BEAT_SECONDS = 10
 RATE_WINDOW_SECONDS = 15
 
 
@@ -46,6 +47,17 @@ class Progress:
             self._marks.popleft()
         if now - self._last_report >= REPORT_SECONDS:
             self._report()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the last report was answered by the user's wish to stop."""
+        return self._cancelled
+
+    def beat(self) -> None:
+        """Call where much time may pass between two chunks: the job is alive."""
+        if time.monotonic() - self._last_report >= BEAT_SECONDS:
+            self._jobs.beat(self._job_id)
+            self._last_report = time.monotonic()
 
     def flush(self) -> None:
         self._report()

@@ -1,26 +1,31 @@
 """One project: the images that were given, the normals' versions, and the long work asked for."""
 
+import hashlib
 import json
+import sqlite3
 import time
 import uuid
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from dn2core.errors import NotFound, Refused, StorageError
+from dn2core.errors import DN2Error, NotFound, Refused, StorageError
 from dn2core.ingest import Limits, decode, safe_copy, thumbnail
 from dn2core.project import fsio, maps, vectors
 from dn2core.project.catalogue import PROJECT_TABLES, Database, dump
 from dn2core.project.encoders import encoder_for
 from dn2core.project.jobs import JobQueue
 from dn2core.project.paths import below, by_hash, folder_roots
-from dn2core.project.records import Batch, Item, Outcome, Role, State
-from dn2core.project.settings import Settings
-from dn2core.project.snapshot import Snapshot, snapshot
+from dn2core.project.records import Batch, Item, Outcome, Role, State, newest_state
+from dn2core.project.settings import Settings, settings_in
+from dn2core.project.snapshot import Snapshot, generation_in, snapshot
 
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
 THUMBNAIL_SIDE = 256
+JPEG_END = b"\xff\xd9"
 
 
 class Project:
@@ -41,30 +46,26 @@ class Project:
         return self._meta("name")
 
     def settings(self) -> Settings:
-        return Settings(**json.loads(self._meta("settings")))
+        with self.db.read() as db:
+            return settings_in(db)
 
     def save_settings(self, settings: Settings) -> None:
         """Write the choice of k, percentile and unit length; a new backbone or preset goes by `change_backbone`."""
-        current = self.settings()
-        if (settings.backbone, settings.preset) != (current.backbone, current.preset):
-            raise Refused("BACKBONE_NEEDS_ENCODING")
-        self._write_meta(settings=dump(asdict(settings)), changed=dump(time.time()))
+        with self.db.write() as db:
+            current = settings_in(db)
+            if (settings.backbone, settings.preset) != (current.backbone, current.preset):
+                raise Refused("BACKBONE_NEEDS_ENCODING")
+            write_meta(db, settings=asdict(settings), changed=time.time())
 
     def state(self) -> State | None:
         """The newest version of the normals; None before the first normals are in."""
         with self.db.read() as db:
-            row = db.execute("SELECT * FROM states ORDER BY version DESC LIMIT 1").fetchone()
-        return State(**dict(row)) if row else None
+            return newest_state(db)
 
     def generation(self) -> tuple:
         """Changes whenever `snapshot()` would."""
-        settings = self.settings()
         with self.db.read() as db:
-            version = db.execute("SELECT max(version) FROM states").fetchone()[0]
-            scored = db.execute(
-                "SELECT count(*), max(id) FROM items WHERE role = 'scored' AND until IS NULL"
-            ).fetchone()
-        return (self.id, version, *scored, settings)
+            return generation_in(db, self.id)
 
     # images come in
 
@@ -85,14 +86,23 @@ class Project:
         self.stage_many(batch, [(name, content)])
 
     def stage_many(self, batch: int, files: list[tuple[str, object]]) -> None:
-        """Keep several files; either all are kept or none is."""
+        """Keep several files; either all are kept or none is.
+
+        Raises:
+            NotFound: when the batch is unknown or was submitted already.
+            StorageError: when the disk is full or fails.
+        """
+        self._require_open(batch)
         folder = self._incoming(batch)
-        folder.mkdir(parents=True, exist_ok=True)
+        with fsio.storage_errors(folder):
+            folder.parent.mkdir(exist_ok=True)
+            folder.mkdir(exist_ok=True)
         written: list[tuple[str, Path]] = []
         try:
             for name, content in files:
                 written.append((name, _write_part(folder, content)))
             with self.db.write() as db:
+                _require_open(db, batch)
                 position = db.execute(
                     "SELECT coalesce(max(position), 0) FROM staged WHERE batch_id = ?", (batch,)
                 ).fetchone()[0]
@@ -118,6 +128,7 @@ class Project:
         if not path.is_dir() or not any(path.is_relative_to(root) for root in folder_roots()):
             raise NotFound("NOT_FOUND", what="The folder")
         with self.db.write() as db:
+            _require_open(db, batch)
             position = db.execute(
                 "SELECT coalesce(max(position), 0) + 1 FROM staged WHERE batch_id = ?", (batch,)
             ).fetchone()[0]
@@ -129,16 +140,35 @@ class Project:
     def submit(self, batch: int) -> int:
         """Queue the batch's job; returns the job's id.
 
+        A batch whose job failed may be submitted again, and goes on where that one stood; for one that
+        is finished nothing is queued.
+
         Raises:
             Refused: NOTHING_TO_IMPORT for a batch without a file.
         """
         with self.db.read() as db:
             if not db.execute("SELECT 1 FROM staged WHERE batch_id = ?", (batch,)).fetchone():
                 raise Refused("NOTHING_TO_IMPORT")
+            row = db.execute("SELECT job_id, finished FROM batches WHERE id = ?", (batch,)).fetchone()
+        if row["finished"] is not None:
+            return row["job_id"]
         job_id = self.jobs.submit(self.id, "intake", batch=batch)
         with self.db.write() as db:
             db.execute("UPDATE batches SET job_id = ? WHERE id = ?", (job_id, batch))
         return job_id
+
+    def resume(self) -> None:
+        """Submit again every batch that was submitted and came to no end, other than by the user's word."""
+        for batch in self.unfinished():
+            self.submit(batch)
+
+    def unfinished(self) -> list[int]:
+        """Submitted batches that still have files to be looked at."""
+        with self.db.read() as db:
+            rows = db.execute(
+                "SELECT id, job_id FROM batches WHERE job_id IS NOT NULL AND finished IS NULL ORDER BY id"
+            ).fetchall()
+        return [row["id"] for row in rows if not self.jobs.was_cancelled(row["job_id"])]
 
     def batches(self, role: Role | None = None) -> list[Batch]:
         """Submitted batches, newest first."""
@@ -178,7 +208,7 @@ class Project:
         return Item(**{**dict(row), "notes": json.loads(row["notes"])})
 
     def thumbnails(self, item_ids: list[int]) -> list[bytes]:
-        """JPEG bytes, one for each id in that order; empty bytes for an unknown id."""
+        """JPEG bytes, one for each id in that order; empty bytes for an unknown id or a lost original."""
         ids = [int(i) for i in item_ids]
         with self.db.read() as db:
             rows = db.execute(
@@ -219,14 +249,23 @@ class Project:
     # images change roles, networks change
 
     def remove_normals(self, item_ids: list[int], reason: str = "normals removed") -> State:
-        """Take images out of the normals; the version before stays as it was."""
+        """Take images out of the normals; the version before stays as it was.
+
+        Without one that is a normal now there is nothing to do, and no new version.
+
+        Raises:
+            NotFound: NO_NORMALS when there never were any.
+        """
         with self.db.write() as db:
-            version = self._next_version(db)
-            db.executemany(
+            before = newest_state(db)
+            if before is None:
+                raise NotFound("NO_NORMALS")
+            version = next_version(db)
+            removed = db.executemany(
                 "UPDATE items SET until = ? WHERE id = ? AND role = 'normal' AND since IS NOT NULL AND until IS NULL",
                 [(version, int(i)) for i in item_ids],
-            )
-            return self.publish(db, reason)
+            ).rowcount
+            return self.publish(db, reason) if removed > 0 else before
 
     def change_backbone(self, backbone: str, preset: str) -> int:
         """Encode all images by another network in the background; the old one serves until all are done."""
@@ -240,8 +279,7 @@ class Project:
 
     def publish(self, db, reason: str, encoder=None) -> State:
         """Enter the next version of the normals, made of what `items` say; inside a write transaction."""
-        version = self._next_version(db)
-        last = db.execute("SELECT * FROM states ORDER BY version DESC LIMIT 1").fetchone()
+        version, last = next_version(db), newest_state(db)
         n = db.execute(
             "SELECT count(*) FROM items WHERE role = 'normal' AND since <= ? AND until IS NULL", (version,)
         ).fetchone()[0]
@@ -250,9 +288,9 @@ class Project:
             created=time.time(),
             reason=reason,
             n=n,
-            backbone=encoder.name if encoder else last["backbone"],
-            preset=encoder.preset if encoder else last["preset"],
-            fingerprint=encoder.fingerprint if encoder else last["fingerprint"],
+            backbone=encoder.name if encoder else last.backbone,
+            preset=encoder.preset if encoder else last.preset,
+            fingerprint=encoder.fingerprint if encoder else last.fingerprint,
         )
         db.execute(
             "INSERT INTO states VALUES (:version, :created, :reason, :n, :backbone, :preset, :fingerprint)",
@@ -272,74 +310,119 @@ class Project:
         return below(self._incoming(batch), location)
 
     def store_original(self, sha256: str, format: str, data: bytes) -> None:
-        """Keep the file's bytes under their hash; content that is there already is left alone."""
-        path = by_hash(self.folder / "originals", sha256, SUFFIXES[format])
-        if not path.exists():
-            fsio.write_atomic(path, data)
+        """Keep the file's bytes under their hash, durable after `sync_originals`; content that is there stays."""
+        path = self._place("originals", sha256, SUFFIXES[format])
+        try:
+            whole = path.stat().st_size == len(data)
+        except OSError:
+            whole = False
+        if not whole:
+            fsio.write_content(path, data)
+
+    def sync_originals(self, hashes: Iterable[str]) -> None:
+        """Make the names of stored originals durable."""
+        originals = self.folder / "originals"
+        with fsio.storage_errors(originals):
+            fsio.sync_folders([originals, *(originals / sha256[:2] for sha256 in hashes)])
 
     def store_thumbnail(self, sha256: str, data: bytes) -> None:
-        fsio.write_derived(by_hash(self.folder / "thumbs", sha256, ".jpg"), data)
+        fsio.write_derived(self._place("thumbs", sha256, ".jpg"), data)
 
     def original(self, sha256: str, format: str) -> bytes:
         """The bytes as they were given.
 
         Raises:
             NotFound: when the file is gone.
-            StorageError: when it cannot be read.
+            StorageError: when it cannot be read or is no longer what was given.
         """
         path = by_hash(self.folder / "originals", sha256, SUFFIXES[format])
         try:
-            return path.read_bytes()
+            data = path.read_bytes()
         except FileNotFoundError as error:
             raise NotFound("NOT_FOUND", what="The stored image") from error
         except OSError as error:
             raise StorageError("STORAGE_FAILED", what=path.name, reason=error.strerror) from error
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise StorageError("STORAGE_FAILED", what=path.name, reason="its content is not what was stored")
+        return data
 
     @property
     def vectors_dir(self) -> Path:
         return self.folder / "vectors"
 
     def features(self, image_ids: list[int], fingerprint: str) -> np.ndarray:
-        """Vectors of images under a fingerprint, (n, d) float32, in the order given."""
+        """Vectors of images under a fingerprint, (n, d) float32, in the order given.
+
+        Raises:
+            StorageError: VECTORS_DAMAGED when one is missing or not what was written.
+        """
         with self.db.read() as db:
             rows = {
                 row["image_id"]: (row["file"], row["sha256"], row["row"])
                 for row in db.execute(
                     "SELECT v.image_id, c.file, c.sha256, v.row FROM vectors v JOIN chunks c ON c.id = v.chunk_id"
-                    " WHERE v.fingerprint = ?",
-                    (fingerprint,),
+                    " WHERE v.fingerprint = ? AND v.image_id IN (SELECT value FROM json_each(?))",
+                    (fingerprint, dump(image_ids)),
                 )
             }
+        if not rows.keys() >= set(image_ids):
+            raise StorageError("VECTORS_DAMAGED", file=self.db.path.name)
         return vectors.gather(self.vectors_dir, [rows[i] for i in image_ids])
 
     def touch(self, **meta) -> None:
         """Note activity, and what the cards on the home page show."""
-        self._write_meta(changed=dump(time.time()), **{key: dump(value) for key, value in meta.items()})
+        with self.db.write() as db:
+            write_meta(db, changed=time.time(), **meta)
 
     def _incoming(self, batch: int) -> Path:
         return below(self.folder / "incoming", str(int(batch)))
 
     def _thumbnail(self, sha256: str, format: str) -> bytes:
         path = by_hash(self.folder / "thumbs", sha256, ".jpg")
+        with suppress(OSError):
+            data = path.read_bytes()
+            if data.endswith(JPEG_END):  # it was written without a sync: a power cut may have emptied it
+                return data
         try:
-            return path.read_bytes()
-        except FileNotFoundError:
             image = decode(self.original(sha256, format), limits=self.limits, at_least=THUMBNAIL_SIDE).image
             data = thumbnail(image, THUMBNAIL_SIDE)
-            fsio.write_derived(path, data)
+            with suppress(StorageError):  # a full disk is no reason not to show it
+                self.store_thumbnail(sha256, data)
             return data
+        except DN2Error:  # one lost original must not empty a whole gallery
+            return b""
 
-    @staticmethod
-    def _next_version(db) -> int:
-        return db.execute("SELECT coalesce(max(version), 0) + 1 FROM states").fetchone()[0]
+    def _place(self, kind: str, sha256: str, suffix: str) -> Path:
+        """Where content lies, with the folders above it made; that of the project must be there."""
+        path = by_hash(self.folder / kind, sha256, suffix)
+        with fsio.storage_errors(path):
+            path.parents[1].mkdir(exist_ok=True)
+        return path
+
+    def _require_open(self, batch: int) -> None:
+        with self.db.read() as db:
+            _require_open(db, batch)
 
     def _meta(self, key: str) -> str:
         with self.db.read() as db:
             return db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()["value"]
 
-    def _write_meta(self, **values: str) -> None:
-        with self.db.write() as db:
-            db.executemany("INSERT OR REPLACE INTO meta(key, value) VALUES (?, ?)", list(values.items()))
+
+def next_version(db: sqlite3.Connection) -> int:
+    """The number that the next version of the normals will have."""
+    return db.execute("SELECT coalesce(max(version), 0) + 1 FROM states").fetchone()[0]
+
+
+def write_meta(db: sqlite3.Connection, **values) -> None:
+    """Note values about the project, as JSON."""
+    rows = [(key, dump(value)) for key, value in values.items()]
+    db.executemany("INSERT OR REPLACE INTO meta(key, value) VALUES (?, ?)", rows)
+
+
+def _require_open(db: sqlite3.Connection, batch: int) -> None:
+    """Refuse a file for a batch whose job may have listed its files already: nobody would look at it."""
+    if not db.execute("SELECT 1 FROM batches WHERE id = ? AND job_id IS NULL", (batch,)).fetchone():
+        raise NotFound("NOT_FOUND", what="The open batch")
 
 
 def _write_part(folder: Path, content) -> Path:

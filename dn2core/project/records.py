@@ -1,5 +1,6 @@
 """What the catalogue tells of a project, as plain records."""
 
+import sqlite3
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,11 @@ class State:
     backbone: str
     preset: str
     fingerprint: str
+
+
+def newest_state(db: sqlite3.Connection) -> State | None:
+    row = db.execute("SELECT * FROM states ORDER BY version DESC LIMIT 1").fetchone()
+    return State(**dict(row)) if row else None
 
 
 @dataclass(frozen=True)

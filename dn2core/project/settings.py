@@ -1,5 +1,7 @@
 """What a project's user has chosen, and the presets offered."""
 
+import json
+import sqlite3
 from dataclasses import dataclass, replace
 
 from dn2core.errors import Refused
@@ -22,6 +24,11 @@ class Settings:
             raise Refused("K_OUT_OF_RANGE", k=self.k, k_max=K_MAX)
         if not 0 < self.percentile <= 100:
             raise Refused("PERCENTILE_OUT_OF_RANGE", percentile=self.percentile)
+
+
+def settings_in(db: sqlite3.Connection) -> Settings:
+    """What a project's catalogue says."""
+    return Settings(**json.loads(db.execute("SELECT value FROM meta WHERE key = 'settings'").fetchone()[0]))
 
 
 PRESETS = {

@@ -1,5 +1,6 @@
 """One immutable view of a project: a version of the normals and the scored images judged by it."""
 
+import sqlite3
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ import numpy as np
 
 from dn2core.detect import Bank, Found, Judgement, ScoreTable, leave_one_out, usual_spacing
 from dn2core.errors import NotFound
-from dn2core.project.records import State
-from dn2core.project.settings import K_MAX, Settings
+from dn2core.project.records import State, newest_state
+from dn2core.project.settings import K_MAX, Settings, settings_in
 
 if TYPE_CHECKING:
     from dn2core.project.project import Project
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _KEPT = 6
 _lock = threading.Lock()
 _snapshots: OrderedDict[tuple, "Snapshot"] = OrderedDict()
+_building: dict[str, threading.Lock] = {}  # one a project: nobody waits for another project's search
 
 
 @dataclass(frozen=True)
@@ -120,15 +122,25 @@ def snapshot(project: "Project") -> Snapshot:
     """
     generation = project.generation()
     with _lock:
-        if generation in _snapshots:
-            _snapshots.move_to_end(generation)
-            return _snapshots[generation]
-        before = next((s for s in reversed(_snapshots.values()) if s.project_id == project.id), None)
-        made = _build(project, generation, before)
-        _snapshots[generation] = made
-        while len(_snapshots) > _KEPT:
-            _snapshots.popitem(last=False)
+        building = _building.setdefault(project.id, threading.Lock())
+    with building:
+        with _lock:
+            if generation in _snapshots:
+                _snapshots.move_to_end(generation)
+                return _snapshots[generation]
+        made = _build(project)
+        with _lock:
+            _snapshots[made.generation] = made
+            while len(_snapshots) > _KEPT:
+                _snapshots.popitem(last=False)
         return made
+
+
+def generation_in(db: sqlite3.Connection, project_id: str) -> tuple:
+    """What a snapshot is made of, in short: another one for everything that would change it."""
+    version = db.execute("SELECT max(version) FROM states").fetchone()[0]
+    scored = db.execute("SELECT count(*), max(id) FROM items WHERE role = 'scored' AND until IS NULL").fetchone()
+    return (project_id, version, *scored, _name_in(db), settings_in(db))
 
 
 def forget(project_id: str) -> None:
@@ -138,32 +150,36 @@ def forget(project_id: str) -> None:
             del _snapshots[generation]
 
 
-def _build(project: "Project", generation: tuple, before: Snapshot | None) -> Snapshot:
-    state, settings = project.state(), project.settings()
-    if state is None or state.n == 0:
-        raise NotFound("NO_NORMALS")
-    normals = _items(
-        project, "i.role = 'normal' AND i.since <= ? AND (i.until IS NULL OR i.until > ?)", (state.version,) * 2
-    )
-    with_vector = (
-        "i.role = 'scored' AND i.until IS NULL AND {} EXISTS"
-        " (SELECT 1 FROM vectors v WHERE v.image_id = i.image_id AND v.fingerprint = ?)"
-    )
-    scored = _items(project, with_vector.format(""), (state.fingerprint,))
-    waiting = len(_items(project, with_vector.format("NOT"), (state.fingerprint,)))
+def _build(project: "Project") -> Snapshot:
+    with project.db.read() as db:  # all from one view, so that it is what its generation says
+        generation, name = generation_in(db, project.id), _name_in(db)
+        state, settings = newest_state(db), settings_in(db)
+        if state is None or state.n == 0:
+            raise NotFound("NO_NORMALS")
+        normals = _items(
+            db, "i.role = 'normal' AND i.since <= ? AND (i.until IS NULL OR i.until > ?)", (state.version,) * 2
+        )
+        with_vector = (
+            "i.role = 'scored' AND i.until IS NULL AND {} EXISTS"
+            " (SELECT 1 FROM vectors v WHERE v.image_id = i.image_id AND v.fingerprint = ?)"
+        )
+        scored = _items(db, with_vector.format(""), (state.fingerprint,))
+        waiting = len(_items(db, with_vector.format("NOT"), (state.fingerprint,)))
 
-    same_bank = before is not None and (before.state, before.settings.normalise) == (state, settings.normalise)
-    if same_bank:
+    before = _with_same_bank(project.id, state, settings)
+    if before:
         bank, loo, normal_features = before.bank, before.loo, before.normal_features
     else:
         normal_features = project.features(normals.image_ids.tolist(), state.fingerprint)
         bank = Bank(normal_features, normalise=settings.normalise)
         loo = leave_one_out(bank, K_MAX) if bank.n > 1 else None
 
-    known = len(before.scored) if same_bank and _is_start(before.scored.ids, scored.ids) else 0
+    known = len(before.scored) if before and _is_start(before.scored.ids, scored.ids) else 0
     features = project.features(scored.image_ids[known:].tolist(), state.fingerprint).reshape(-1, bank.dim)
     found = bank.search(features, K_MAX)
-    if known:
+    if known == len(scored) and before:
+        features, found = before.scored_features, before.found
+    elif known:
         features = np.concatenate([before.scored_features, features])
         found = Found(
             distances=np.concatenate([before.found.distances, found.distances]),
@@ -173,7 +189,7 @@ def _build(project: "Project", generation: tuple, before: Snapshot | None) -> Sn
         )
     return Snapshot(
         project_id=project.id,
-        name=project.name,
+        name=name,
         generation=generation,
         settings=settings,
         state=state,
@@ -188,11 +204,23 @@ def _build(project: "Project", generation: tuple, before: Snapshot | None) -> Sn
     )
 
 
-def _items(project: "Project", condition: str, params: tuple) -> Items:
-    with project.db.read() as db:
-        rows = db.execute(
-            f"SELECT i.id, i.image_id, i.name, i.batch_id, i.added FROM items i WHERE {condition} ORDER BY i.id", params
-        ).fetchall()
+def _with_same_bank(project_id: str, state: State, settings: Settings) -> Snapshot | None:
+    """The latest kept snapshot by the same normals, whose searches need not be done again."""
+    with _lock:
+        for kept in reversed(_snapshots.values()):
+            if (kept.project_id, kept.state, kept.settings.normalise) == (project_id, state, settings.normalise):
+                return kept
+    return None
+
+
+def _name_in(db: sqlite3.Connection) -> str:
+    return db.execute("SELECT value FROM meta WHERE key = 'name'").fetchone()[0]
+
+
+def _items(db: sqlite3.Connection, condition: str, params: tuple) -> Items:
+    rows = db.execute(
+        f"SELECT i.id, i.image_id, i.name, i.batch_id, i.added FROM items i WHERE {condition} ORDER BY i.id", params
+    ).fetchall()
     return Items(
         ids=np.array([row["id"] for row in rows], np.int64),
         image_ids=np.array([row["image_id"] for row in rows], np.int64),

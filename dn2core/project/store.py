@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,8 +13,12 @@ from dn2core.project import fsio
 from dn2core.project.catalogue import FORMAT, PROJECT_TABLES, Database, dump
 from dn2core.project.jobs import JobQueue
 from dn2core.project.paths import below
-from dn2core.project.project import Project
+from dn2core.project.project import Project, write_meta
 from dn2core.project.settings import Settings
+from dn2core.project.snapshot import forget
+
+FOLDERS = ("originals", "thumbs", "vectors", "maps", "incoming")
+MAKING = ".making-"  # how the names of half-made projects begin
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,11 @@ class Store:
             raise StorageError(
                 "DATA_DIR_UNUSABLE", folder=str(self.root), reason=error.strerror or str(error)
             ) from error
+        self._checked: set[str] = set()
         self.jobs = JobQueue(self.root)
+        if self.jobs.renewed:
+            for card in self.projects():
+                self.open(card.id).resume()
 
     @property
     def weights_dir(self) -> Path:
@@ -59,37 +68,64 @@ class Store:
 
         Raises:
             Refused: PROJECT_NAME for an empty or overlong name.
+            StorageError: when the disk is full or fails.
         """
         name = _checked_name(name)
         project_id = uuid.uuid4().hex
         # Laid out under a temporary name, so that a half-made project is never listed.
-        making = self.root / f".making-{project_id}"
-        making.mkdir()
-        database = Database(making / "project.sqlite", PROJECT_TABLES)
-        database.create()
-        now = time.time()
-        meta = {
-            "name": name,
-            "created": dump(now),
-            "changed": dump(now),
-            "settings": dump(asdict(settings or Settings())),
-        }
-        with database.write() as db:
-            db.executemany("INSERT INTO meta(key, value) VALUES (?, ?)", list(meta.items()))
-        making.rename(below(self._projects, project_id))
-        fsio.sync_folder(self._projects)
+        making = self.root / f"{MAKING}{project_id}"
+        try:
+            with fsio.storage_errors(making):
+                for folder in (making, *(making / kind for kind in FOLDERS)):
+                    folder.mkdir()
+                database = Database(making / "project.sqlite", PROJECT_TABLES)
+                database.create()
+                now = time.time()
+                with database.write() as db:
+                    db.execute("INSERT INTO meta(key, value) VALUES ('name', ?)", (name,))
+                    write_meta(db, created=now, changed=now, settings=asdict(settings or Settings()))
+                making.rename(below(self._projects, project_id))
+                fsio.sync_folder(self._projects)
+        except BaseException:
+            shutil.rmtree(making, ignore_errors=True)
+            raise
         return self.open(project_id)
 
     def open(self, project_id: str) -> Project:
-        """Raises NotFound for an id that is not there."""
-        folder = below(self._projects, project_id)
-        if not (folder / "project.sqlite").is_file():
-            raise NotFound("NOT_FOUND", what="The project")
-        return Project(folder, self.jobs, self.weights_dir)
+        """The project of this id; the first time its catalogue is checked.
+
+        Raises:
+            NotFound: for an id that is not there.
+            StorageError: NEWER_FORMAT or CATALOGUE_DAMAGED.
+        """
+        project = Project(self._folder(project_id), self.jobs, self.weights_dir)
+        if project_id not in self._checked:
+            project.db.check()
+            self._checked.add(project_id)
+        return project
+
+    def has(self, project_id: str) -> bool:
+        """Whether there is a project of this id, in whatever state."""
+        try:
+            self._folder(project_id)
+            return True
+        except NotFound:
+            return False
 
     def projects(self) -> list[ProjectCard]:
-        """All projects, the last active first. A damaged one is left out; `open` tells what is wrong."""
+        """All projects, the last active first; without those that `damaged` names."""
         return self._cards(self._projects)
+
+    def damaged(self) -> dict[str, str]:
+        """Why projects cannot be opened, as a sentence, by their ids."""
+        reasons = {}
+        for folder in self._projects.iterdir():
+            try:
+                self.open(folder.name)
+                _card(folder)
+            except DN2Error as error:
+                reasons[folder.name] = str(error)
+        return reasons
 
     def trashed(self) -> list[ProjectCard]:
         return self._cards(self._trash)
@@ -100,25 +136,36 @@ class Store:
             db.execute("UPDATE meta SET value = ? WHERE key = 'name'", (name,))
 
     def delete(self, project_id: str) -> None:
-        """Move a project to the trash, from where `restore` brings it back; its jobs are cancelled."""
-        project = self.open(project_id)
-        self.jobs.cancel_project(project_id)
-        with fsio.storage_errors(project.folder):
-            project.folder.rename(below(self._trash, project_id))
+        """Move a project to the trash, from where `restore` brings it back; its jobs end."""
+        folder = self._folder(project_id)
+        with fsio.storage_errors(folder):
+            folder.rename(below(self._trash, project_id))
+        self.jobs.drop_project(project_id)
         fsio.sync_folders([self._projects, self._trash])
+        self._checked.discard(project_id)
+        forget(project_id)
 
     def restore(self, project_id: str) -> Project:
+        """Bring a project back from the trash; work that its deletion stopped goes on."""
         folder = below(self._trash, project_id)
         if not folder.is_dir():
             raise NotFound("NOT_FOUND", what="The project")
         with fsio.storage_errors(folder):
             folder.rename(below(self._projects, project_id))
         fsio.sync_folders([self._projects, self._trash])
-        return self.open(project_id)
+        project = self.open(project_id)
+        project.resume()
+        return project
 
     def empty_trash(self) -> None:
         for folder in self._trash.iterdir():
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _folder(self, project_id: str) -> Path:
+        folder = below(self._projects, project_id)
+        if not (folder / "project.sqlite").is_file():
+            raise NotFound("NOT_FOUND", what="The project")
+        return folder
 
     @property
     def _projects(self) -> Path:
@@ -131,7 +178,11 @@ class Store:
     def _check_marker(self) -> None:
         marker = self.root / "STORE.json"
         if marker.exists():
-            found = json.loads(marker.read_text())["format"]
+            try:
+                found = int(json.loads(marker.read_bytes())["format"])
+            except (ValueError, KeyError, TypeError) as error:
+                reason = "its marker STORE.json cannot be read"
+                raise StorageError("DATA_DIR_UNUSABLE", folder=str(self.root), reason=reason) from error
             if found > FORMAT:
                 raise StorageError("NEWER_FORMAT", found=found, known=FORMAT)
         elif any(self._projects.iterdir()):
@@ -143,15 +194,15 @@ class Store:
         cards = []
         for folder in parent.iterdir():
             if (folder / "project.sqlite").is_file():
-                try:
+                with suppress(DN2Error):
                     cards.append(_card(folder))
-                except DN2Error:
-                    continue
         return sorted(cards, key=lambda card: card.last_activity, reverse=True)
 
 
 def _card(folder: Path) -> ProjectCard:
     with Database(folder / "project.sqlite", PROJECT_TABLES).read() as db:
+        if not db.execute("PRAGMA user_version").fetchone()[0]:
+            raise StorageError("CATALOGUE_DAMAGED", file="project.sqlite")
         meta = {row["key"]: row["value"] for row in db.execute("SELECT key, value FROM meta")}
         state = db.execute("SELECT version, n FROM states ORDER BY version DESC LIMIT 1").fetchone()
         scored = db.execute("SELECT count(*) FROM items WHERE role = 'scored' AND until IS NULL").fetchone()[0]

@@ -2,20 +2,26 @@
 
 import atexit
 import json
+import logging
 import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dn2core.errors import StorageError
+from dn2core.errors import DN2Error, StorageError
 from dn2core.project.fsio import write_derived
 from dn2core.project.jobs import LANES
 from dn2core.project.store import Store
 
 WATCH_SECONDS = 0.3
+HEALTHY_SECONDS = 10  # a worker that lives shorter is started again with growing pauses
+LONGEST_PAUSE_SECONDS = 60
+
+log = logging.getLogger("dn2.service")
 _services: dict[Path, "Service"] = {}
 _opening = threading.Lock()
 
@@ -26,7 +32,7 @@ class DataLock:
     def __init__(self, root: Path):
         root.mkdir(parents=True, exist_ok=True)
         self._owner = root / "owner.json"
-        self._lock = FileLock(root / ".lock")
+        self._lock = FileLock(root / ".lock", thread_local=False)  # closed by another thread than opened
 
     def acquire(self) -> None:
         """Raises StorageError DATA_DIR_IN_USE, naming the process that holds it."""
@@ -52,9 +58,16 @@ class Service:
     def __init__(self, root: Path, *, workers: bool = True):
         self._lock = DataLock(root)
         self._lock.acquire()
-        self.store = Store(root)
-        self.store.jobs.orphaned()
+        try:
+            self.store = Store(root)
+            self.store.jobs.orphaned()
+        except BaseException:
+            self._lock.release()
+            raise
         self._workers: dict[str, subprocess.Popen] = {}
+        self._started: dict[str, float] = {}  # when a lane's worker was started, on the monotonic clock
+        self._pauses: dict[str, float] = {}  # for how long a lane's next worker is held back
+        self._signs: dict[str, tuple] = {}  # a lane's last sign of life, and when it was first seen
         self._closing = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         if workers:
@@ -87,22 +100,40 @@ class Service:
     def _watch(self) -> None:
         while not self._closing.is_set():
             for lane in sorted(set(LANES.values())):
-                self._keep_alive(lane)
+                try:
+                    self._keep_alive(lane)
+                except (DN2Error, OSError):  # a full disk, no memory for a process: it is tried again
+                    log.exception("the worker of lane %s cannot be looked after", lane)
+                    self._closing.wait(LONGEST_PAUSE_SECONDS / 10)
             self._closing.wait(WATCH_SECONDS)
 
     def _keep_alive(self, lane: str) -> None:
         worker = self._workers.get(lane)
         if worker and worker.poll() is None:
-            if not self.store.jobs.stalled(worker.pid):
+            if not self._stalled(lane, worker.pid):
                 return
+            log.warning("the worker of lane %s shows no sign of life and is ended", lane)
             worker.kill()
             worker.wait()
         if worker:
+            log.warning("the worker of lane %s ended with %s", lane, worker.returncode)
             self.store.jobs.orphaned(worker.pid)
             del self._workers[lane]
+            healthy = time.monotonic() - self._started[lane] >= HEALTHY_SECONDS
+            self._pauses[lane] = 0 if healthy else min(LONGEST_PAUSE_SECONDS, 2 * self._pauses.get(lane, 0) + 0.5)
+        if time.monotonic() - self._started.get(lane, -LONGEST_PAUSE_SECONDS) < self._pauses.get(lane, 0):
+            return
         # The drawing of maps is rare and its libraries are large: that worker waits for its first job.
         if lane == "compute" or any(job.kind == "map" for job in self.store.jobs.active()):
+            self._started[lane] = time.monotonic()
             self._workers[lane] = self._start(lane)
+
+    def _stalled(self, lane: str, pid: int) -> bool:
+        """Timed by our own clock, which stands still while a laptop sleeps; the wall clock jumps then."""
+        sign = self.store.jobs.sign_of_life(pid)
+        if (pid, sign) != self._signs.get(lane, (None, 0.0))[0]:
+            self._signs[lane] = (pid, sign), time.monotonic()
+        return sign is not None and time.monotonic() - self._signs[lane][1] > sign[1]
 
     def _start(self, lane: str) -> subprocess.Popen:
         threads = str(os.cpu_count() or 1)

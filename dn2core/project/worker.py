@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from dn2core.errors import DN2Error, NotFound
+from dn2core.errors import DN2Error
 from dn2core.project import intake, maps, reencode
 from dn2core.project.jobs import LANES, Job
 from dn2core.project.progress import Interrupted, Progress, Stopped
 from dn2core.project.store import Store
+from dn2core.project.sweep import sweep
 
 KINDS: dict[str, Callable] = {"intake": intake.run, "reencode": reencode.run, "map": maps.run}
 POLL_SECONDS = 0.15
@@ -32,11 +33,10 @@ def run_job(store: Store, job: Job, interrupted: Callable[[], bool] = lambda: Fa
         store.jobs.finish(job.id, "cancelled")
     except Interrupted:
         store.jobs.requeue(job.id, forgive=True)
-    except NotFound as error:
-        gone = error.code == "NOT_FOUND" and job.project_id not in {card.id for card in store.projects()}
-        store.jobs.finish(job.id, "failed", *(("PROJECT_DELETED",) if gone else (error.code, error.params)))
     except DN2Error as error:
-        store.jobs.finish(job.id, "failed", error.code, error.params)
+        # Whatever failed, it did so because the folder is gone.
+        gone = not store.has(job.project_id)
+        store.jobs.finish(job.id, "failed", *(("PROJECT_DELETED",) if gone else (error.code, error.params)))
     except MemoryError:
         store.jobs.finish(job.id, "failed", "OUT_OF_MEMORY")
     except Exception:
@@ -61,6 +61,7 @@ def main(data: str, lane: str) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     store = Store(Path(data))
     if lane == "compute":
+        sweep(store)
         _warm_up(store)
     while not ending.is_set():
         job = store.jobs.claim(lane)

@@ -1,9 +1,10 @@
+import os
 import time
 
 import pytest
 
 from dn2core.errors import DN2Error, NotFound
-from dn2core.project import worker
+from dn2core.project import Store, worker
 from dn2core.project.progress import Interrupted, Progress, Stopped
 
 
@@ -54,17 +55,58 @@ def test_progress_tells_rate_and_time_left(store, monkeypatch):
 
 def test_a_worker_that_keeps_dying_is_given_up(store):
     jobs = store.jobs
-    job = jobs.submit("p", "intake", batch=1)
+    job = jobs.submit("p", "reencode", backbone="b", preset="whole")
     for attempt in (1, 2, 3):
         assert jobs.claim("compute").attempts == attempt
-        jobs.orphaned()
+        jobs.orphaned(os.getpid())
     assert jobs.job(job).state == "failed"
     assert "3 times" in jobs.job(job).error
 
 
-def test_a_map_that_kills_its_worker_is_not_tried_again(store):
-    import os
+def test_an_intake_has_one_more_attempt_to_close_its_batch(store):
+    job = store.jobs.submit("p", "intake", batch=1)
+    for attempt in (1, 2, 3, 4):
+        assert store.jobs.claim("compute").attempts == attempt
+        store.jobs.orphaned(os.getpid())
+    assert store.jobs.job(job).state == "failed"
 
+
+def test_jobs_of_a_server_that_died_are_queued_again_however_often(store):
+    job = store.jobs.submit("p", "map")
+    for _ in range(6):
+        assert store.jobs.claim("projection").id == job
+        store.jobs.orphaned()
+
+
+def test_a_job_that_is_being_stopped_can_be_asked_for_anew(store):
+    first = store.jobs.submit("p", "map")
+    store.jobs.claim("projection")
+    store.jobs.cancel(first)
+    assert store.jobs.submit("p", "map") != first
+
+
+def test_a_stopped_intake_whose_worker_died_still_closes_its_batch(store):
+    intake, other = store.jobs.submit("p", "intake", batch=1), store.jobs.submit("p", "map")
+    for lane in ("compute", "projection"):
+        store.jobs.claim(lane)
+    store.jobs.cancel(intake)
+    store.jobs.cancel(other)
+    store.jobs.orphaned()
+    assert [store.jobs.job(job).state for job in (intake, other)] == ["queued", "cancelled"]
+
+
+def test_a_damaged_queue_is_set_aside_and_unfinished_batches_are_queued_again(store, picture):
+    project = store.create("P")
+    batch = project.new_batch("normal", "test")
+    project.stage(batch, "a.png", picture(1))
+    project.submit(batch)
+    (store.root / "jobs.sqlite").write_bytes(b"no database" * 500)
+    reopened = Store(store.root)
+    [job] = reopened.jobs.active(project.id)
+    assert (job.kind, job.args) == ("intake", {"batch": batch})
+
+
+def test_a_map_that_kills_its_worker_is_not_tried_again(store):
     job = store.jobs.submit("p", "map")
     store.jobs.claim("projection")
     store.jobs.orphaned(os.getpid())

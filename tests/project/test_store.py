@@ -32,7 +32,7 @@ def test_deleted_goes_to_the_trash_and_comes_back(store):
     job = store.jobs.submit(project.id, "map")
     store.delete(project.id)
     assert store.projects() == [] and [card.name for card in store.trashed()] == ["Precious"]
-    assert store.jobs.job(job).state == "cancelled"
+    assert store.jobs.job(job).error_code == "PROJECT_DELETED"
     with pytest.raises(NotFound):
         store.open(project.id)
     assert store.restore(project.id).name == "Precious"

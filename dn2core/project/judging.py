@@ -1,0 +1,58 @@
+"""All scored images judged by the normals in force, and what is noted of it."""
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dn2core.detect import Judgement
+from dn2core.errors import NotFound
+from dn2core.project import maps
+from dn2core.project.catalogue import dump
+from dn2core.project.snapshot import Snapshot, snapshot
+
+if TYPE_CHECKING:
+    from dn2core.project.project import Project
+
+
+def judge(project: "Project", finishing: int | None = None) -> None:
+    """Note what is flagged now on the project's card, and in the batches that nobody judged before.
+
+    A batch that came before any normals is so judged by the first ones. The batch `finishing` is marked
+    as finished in the same transaction. A map is asked for where there is none that fits.
+
+    Raises:
+        StorageError: VECTORS_DAMAGED; nothing is noted then.
+    """
+    try:
+        view = snapshot(project)
+    except NotFound as error:
+        if error.code != "NO_NORMALS":
+            raise
+        view = None
+    verdicts = view.judge() if view else None
+    with project.db.write() as db:
+        if finishing is not None:
+            db.execute("UPDATE batches SET finished = ? WHERE id = ?", (time.time(), finishing))
+        if view:
+            rows = db.execute(
+                "SELECT id FROM batches WHERE role = 'scored' AND finished IS NOT NULL AND judged IS NULL"
+            ).fetchall()
+            judged = [(dump(_judged(view, verdicts, row["id"])), row["id"]) for row in rows]
+            db.executemany("UPDATE batches SET judged = ? WHERE id = ?", judged)
+    project.touch(flagged=int(verdicts.flagged.sum()) if view and len(view.scored) else None)
+    if view and not maps.has_map(project, view):
+        project.submit_map()
+
+
+def _judged(view: Snapshot, verdicts: Judgement, batch: int) -> dict:
+    mine = view.scored.batches == batch
+    return {
+        "version": view.state.version,
+        "normals": view.state.n,
+        "fingerprint": view.state.fingerprint,
+        "k": verdicts.k,
+        "limit": None if np.isnan(verdicts.limit) else float(verdicts.limit),
+        "scored": int(mine.sum()),
+        "flagged": int(verdicts.flagged[mine].sum()),
+    }
