@@ -7,7 +7,7 @@ from pages.parts.jobs import sidebar_jobs
 from pages.parts.links import carried, link
 from pages.parts.look import favicon
 from pages.parts.service import current_project, store
-from pages.parts.text import md, number, show, t, tn
+from pages.parts.text import distinct, md, number, show, t, tn
 
 st.set_page_config(
     page_title="DN2",
@@ -43,10 +43,12 @@ def sidebar() -> None:
 def _picker(cards: dict, project) -> None:
     key = "dn2_project"
     st.session_state[key] = project.id if project is not None and project.id in cards else None
+    # In the order in which they were made, so that the number of a repeated name stays.
+    names = distinct({card.id: show(card.name) for card in sorted(cards.values(), key=lambda card: card.created)})
     st.selectbox(
         t("Project"),
         list(cards),
-        format_func=lambda project_id: show(cards[project_id].name),
+        format_func=names.get,
         key=key,
         placeholder=t("Choose a project"),
         on_change=_picked,

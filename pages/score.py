@@ -17,7 +17,7 @@ from pages.parts.jobs import job_panel, last_failure
 from pages.parts.look import ICONS, plot_config, raw, verdict
 from pages.parts.results import cells, judged_item, most_unusual_first
 from pages.parts.service import current_project, snapshot
-from pages.parts.text import md, number, t, tn
+from pages.parts.text import distinct, md, number, t, tn
 
 
 def score() -> None:
@@ -148,11 +148,14 @@ def _limit_words(judged) -> str:
 
 
 def _filter_row(project, shown, judged, chosen) -> None:
-    batches = {
-        batch.id: f"{moment(batch.created)} · {source_word(batch.source)}"
-        for batch in project.batches("scored")
-        if np.any(shown.scored.batches == batch.id)
-    }
+    present = set(shown.scored.batches.tolist())
+    batches = distinct(
+        {
+            batch.id: f"{moment(batch.created)} · {source_word(batch.source)}"
+            for batch in reversed(project.batches("scored"))
+            if batch.id in present
+        }
+    )
     counts = {name: int(np.sum(judged.verdicts == name)) for name in filters.VERDICTS}
     _put(
         dn2_f_verdict=list(chosen.verdicts),
@@ -188,7 +191,7 @@ def _filter_row(project, shown, judged, chosen) -> None:
     )
     columns[3].selectbox(
         t("Delivery"),
-        [0, *batches],
+        [0, *reversed(batches)],
         format_func=lambda batch: batches.get(batch, t("All")),
         key="dn2_f_batch",
         on_change=_filtered,

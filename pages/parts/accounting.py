@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.parts.header import moment, number_row
-from pages.parts.text import number, sentence, show, t, tn
+from pages.parts.text import distinct, number, sentence, show, t, tn
 
 
 def batch_words(batch) -> str:
@@ -45,7 +45,7 @@ def accounting(project, batches: list, *, key: str) -> None:
         chosen = st.selectbox(
             t("Delivery"),
             list(by_id),
-            format_func=lambda number_: batch_words(by_id[number_]),
+            format_func=distinct({batch.id: batch_words(batch) for batch in reversed(newest_first)}).get,
             key=f"{key}_batch",
         )
     batch = by_id[chosen]

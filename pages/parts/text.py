@@ -20,7 +20,7 @@ from babel.numbers import format_decimal
 from dn2core.errors import SENTENCES, DN2Error
 from dn2core.ingest.names import show
 
-__all__ = ["language", "md", "number", "plain", "sentence", "show", "t", "tn"]
+__all__ = ["distinct", "language", "md", "number", "plain", "sentence", "show", "t", "tn"]
 
 LOCALES = Path(__file__).resolve().parents[2] / "locales"
 JOINER = "\u2060"  # invisible and without width: keeps two characters from meaning something together
@@ -47,6 +47,16 @@ def number(value: float | int | None, places: int = 0) -> str:
     pattern = "#,##0" + ("." + "0" * places if places else "")
     name = language()
     return format_decimal(value, format=pattern, locale=name if _is_locale(name) else "en")
+
+
+def distinct(labels: dict) -> dict:
+    """Labels of a choice, by key, the repeated ones numbered: Streamlit finds what was chosen by its label."""
+    seen: dict[str, int] = {}
+    told = {}
+    for key, label in labels.items():
+        seen[label] = seen.get(label, 0) + 1
+        told[key] = label if seen[label] == 1 else f"{label} ({seen[label]})"
+    return told
 
 
 def sentence(error: DN2Error | str | None, params: dict | None = None) -> str:

@@ -71,3 +71,13 @@ def test_a_waiting_job_shows_in_the_sidebar(store, fake_encoder):
 
 def progress_texts(block) -> list[str]:
     return [element.proto.text for element in block.get("progress")]
+
+
+def test_projects_of_one_name_are_told_apart(store):
+    first, second = store.create("Same"), store.create("Same")
+    at = opened("normals", project=second.id)
+    assert sorted(at.sidebar.selectbox(key="dn2_project").options) == ["Same", "Same (2)"]
+    assert at.sidebar.selectbox(key="dn2_project").value == second.id
+    assert at.query_params["project"] in (second.id, [second.id])
+    at.sidebar.selectbox(key="dn2_project").set_value(first.id).run()
+    assert at.query_params["project"] in (first.id, [first.id])

@@ -159,3 +159,9 @@ def test_md_joins_lines():
 
 def test_plain_is_safe_for_plotly():
     assert text.plain('<a href="x">$x$ & y</a>') == "&lt;a href=&quot;x&quot;&gt;&#36;x&#36; &amp; y&lt;/a&gt;"
+
+
+def test_repeated_labels_of_a_choice_are_numbered():
+    from pages.parts.text import distinct
+
+    assert distinct({1: "a", 2: "b", 3: "a", 4: "a"}) == {1: "a", 2: "b", 3: "a (2)", 4: "a (3)"}

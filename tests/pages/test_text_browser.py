@@ -1,18 +1,8 @@
 """In a real browser: hostile text stays text in every place where a label may stand."""
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from tests.browser import ROOT, chromium, serving
 
 HOSTILE = [
     "<img src=x onerror=alert(1)>",
@@ -50,53 +40,19 @@ st.markdown("the end")
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    sync_api = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
-    script = tmp_path_factory.mktemp("app") / "hostile.py"
+    folder = tmp_path_factory.mktemp("app")
+    script = folder / "hostile.py"
     script.write_text(SCRIPT.format(root=str(ROOT), hostile=HOSTILE))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "streamlit", "run", str(script), "--server.headless=true"),
-            *(f"--server.port={port}", "--server.address=127.0.0.1", "--browser.gatherUsageStats=false"),
-            "--server.fileWatcherType=none",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ},
-    )
-    try:
-        wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health")
-        with sync_api.sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
-            )
-            tab = browser.new_page()
-            tab.outside, tab.dialogs = [], []
-            tab.on("request", lambda request: tab.outside.append(request.url) if "evil" in request.url else None)
-            tab.on("dialog", lambda dialog: (tab.dialogs.append(dialog.message), dialog.dismiss()))
-            tab.goto(f"http://127.0.0.1:{port}/")
-            tab.get_by_text("the end").wait_for()
-            for selector in PLACES.values():
-                tab.locator(selector).nth(len(HOSTILE) - 1).wait_for()
-            yield tab
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-
-
-def wait_until_healthy(url: str) -> None:
-    for _ in range(150):
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError("the server did not start")
+    with chromium() as browser, serving(script, folder / "log") as address:
+        tab = browser.new_page()
+        tab.outside, tab.dialogs = [], []
+        tab.on("request", lambda request: tab.outside.append(request.url) if "evil" in request.url else None)
+        tab.on("dialog", lambda dialog: (tab.dialogs.append(dialog.message), dialog.dismiss()))
+        tab.goto(address)
+        tab.get_by_text("the end").wait_for()
+        for selector in PLACES.values():
+            tab.locator(selector).nth(len(HOSTILE) - 1).wait_for()
+        yield tab
 
 
 def seen(tab, selector: str) -> list[str]:

@@ -1,0 +1,37 @@
+"""Two tabs at once on one project: both finish, and each delivery says by which normals it was judged."""
+
+import pytest
+
+from dn2core.project import Store, run_pending
+from tests.pages.app import give, jpeg
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data") / "dn2"
+    store = Store(root)
+    give(store.create("Bolts"), "normal", [jpeg(seed) for seed in range(30)])
+    run_pending(store)
+    return root
+
+
+def test_one_tab_scores_while_the_other_adds_normals(app, data, tmp_path):
+    project = Store(data).projects()[0].id
+    paths = [tmp_path / f"{i:03}.jpg" for i in range(120)]
+    for i, path in enumerate(paths):
+        path.write_bytes(jpeg(5000 + i))
+    adding, scoring = app.tab(), app.tab()
+    adding.go(f"/normals?project={project}")
+    adding.page.get_by_text("Add normals").click()
+    scoring.go(f"/score?project={project}")
+    adding.page.locator('input[type="file"]').first.set_input_files(paths[:60])
+    scoring.page.locator('input[type="file"]').first.set_input_files(paths[60:])
+    adding.wait_for_words("90 normals, version 2", seconds=90)
+    scoring.wait_for_words(r"\d+ of 60 flagged[^\n]*judged by normals version 2", seconds=90)
+    scoring.wait_for_words("Deliveries")
+    [batch] = Store(data).open(project).batches("scored")
+    assert batch.judged["scored"] == 60 and batch.judged["version"] in (1, 2)
+    adding.close()
+    scoring.close()
