@@ -8,16 +8,16 @@ _JOINERS = "\u200c\u200d"
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
-def show(text: str) -> str:
-    """The text in NFC, controls and direction marks made visible, at most 120 characters.
+def show(text: str, length: int = LENGTH) -> str:
+    """The text in NFC, controls and direction marks made visible, at most `length` characters.
 
     >>> show("a\\tb\\u202egnp.exe")
     'a␉b⟨U+202E⟩gnp.exe'
     """
-    text = unicodedata.normalize("NFC", text[: 4 * LENGTH])
-    cut = len(text) > LENGTH
-    shown = "".join(map(_visible, text[: LENGTH + 1]))
-    return shown[: LENGTH - 1] + "…" if cut or len(shown) > LENGTH else shown
+    text = unicodedata.normalize("NFC", text[: 4 * length])
+    cut = len(text) > length
+    shown = "".join(map(_visible, text[: length + 1]))
+    return shown[: length - 1] + "…" if cut or len(shown) > length else shown
 
 
 def _visible(character: str) -> str:

@@ -23,6 +23,7 @@ from dn2core.ingest.names import show
 __all__ = ["distinct", "language", "md", "number", "plain", "sentence", "show", "t", "tn"]
 
 LOCALES = Path(__file__).resolve().parents[2] / "locales"
+SENTENCE = 2000  # characters; whole sentences pass here, labels are cut where they are made
 JOINER = "\u2060"  # invisible and without width: keeps two characters from meaning something together
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 PAIRS = re.compile(r"(:|@|www(?=\.)|(?:(?<=\s)|^)[<>~-](?=[->=]))", re.IGNORECASE)
@@ -70,7 +71,7 @@ def sentence(error: DN2Error | str | None, params: dict | None = None) -> str:
 
 def md(text: object) -> str:
     """Text that Streamlit's markdown shows letter by letter: no markup, link, maths, icon or HTML."""
-    text = show(str(text)).replace("\n", " ")
+    text = show(str(text), SENTENCE).replace("\n", " ")
     stripped = text.lstrip(" ")
     text = "\u00a0" * (len(text) - len(stripped)) + stripped
     return PUNCTUATION.sub(r"\\\1", PAIRS.sub(r"\1" + JOINER, text))

@@ -165,3 +165,12 @@ def test_repeated_labels_of_a_choice_are_numbered():
     from pages.parts.text import distinct
 
     assert distinct({1: "a", 2: "b", 3: "a", 4: "a"}) == {1: "a", 2: "b", 3: "a (2)", 4: "a (3)"}
+
+
+def test_long_sentences_are_shown_whole():
+    from dn2core.errors import SENTENCES
+    from pages.parts.text import JOINER, md
+
+    longest = max(SENTENCES.values(), key=len)
+    assert len(longest) > 150
+    assert md(longest).replace("\\", "").replace(JOINER, "") == longest
