@@ -19,7 +19,8 @@ def judge(project: "Project", finishing: int | None = None) -> None:
     """Note what is flagged now on the project's card, and in the batches that nobody judged before.
 
     A batch that came before any normals is so judged by the first ones. The batch `finishing` is marked
-    as finished in the same transaction. A map is asked for where there is none that fits.
+    as finished in the same transaction. A map is asked for where there is none that fits, once there are
+    scored images: on a map of normals alone, what is unlike them would be placed among them.
 
     Raises:
         StorageError: VECTORS_DAMAGED; nothing is noted then.
@@ -41,7 +42,7 @@ def judge(project: "Project", finishing: int | None = None) -> None:
             judged = [(dump(_judged(view, verdicts, row["id"])), row["id"]) for row in rows]
             db.executemany("UPDATE batches SET judged = ? WHERE id = ?", judged)
     project.touch(flagged=int(verdicts.flagged.sum()) if view and len(view.scored) else None)
-    if view and not maps.has_map(project, view):
+    if view and len(view.scored) and not maps.has_map(project, view):
         project.submit_map()
 
 

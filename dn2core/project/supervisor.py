@@ -18,6 +18,7 @@ from dn2core.project.jobs import LANES
 from dn2core.project.store import Store
 
 WATCH_SECONDS = 0.3
+WORK = "import sys; from dn2core.project.worker import main; main(*sys.argv[1:])"
 HEALTHY_SECONDS = 10  # a worker that lives shorter is started again with growing pauses
 LONGEST_PAUSE_SECONDS = 60
 
@@ -92,7 +93,7 @@ class Service:
                 worker.wait(timeout=10)
             except subprocess.TimeoutExpired:
                 worker.kill()
-                worker.wait()
+            _bury(worker)
         self.store.jobs.orphaned()
         self._lock.release()
         _services.pop(self.store.root, None)
@@ -114,8 +115,8 @@ class Service:
                 return
             log.warning("the worker of lane %s shows no sign of life and is ended", lane)
             worker.kill()
-            worker.wait()
         if worker:
+            _bury(worker)
             log.warning("the worker of lane %s ended with %s", lane, worker.returncode)
             self.store.jobs.orphaned(worker.pid)
             del self._workers[lane]
@@ -138,11 +139,17 @@ class Service:
     def _start(self, lane: str) -> subprocess.Popen:
         threads = str(os.cpu_count() or 1)
         return subprocess.Popen(
-            [sys.executable, "-m", "dn2core.project.worker", str(self.store.root), lane],
+            [sys.executable, "-c", WORK, str(self.store.root), lane],
             stdin=subprocess.PIPE,
             env={**os.environ, "OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads},
             cwd=Path(__file__).parents[2],
         )
+
+
+def _bury(worker: subprocess.Popen) -> None:
+    """Wait for the end of a worker, and only then close the pipe whose end it takes for ours."""
+    worker.wait()
+    worker.stdin.close()
 
 
 def open_service(root: Path, *, workers: bool = True) -> Service:

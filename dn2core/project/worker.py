@@ -1,4 +1,4 @@
-"""The process that does the long work: `python -m dn2core.project.worker DATA LANE`."""
+"""The process that does the long work, one for each lane; see `main`."""
 
 import logging
 import os
@@ -54,6 +54,7 @@ def run_pending(store: Store) -> int:
 
 
 def main(data: str, lane: str) -> None:
+    """Do the jobs of a lane, until a signal or the parent's end."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     ending = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -73,7 +74,8 @@ def main(data: str, lane: str) -> None:
 
 def _end_with_parent() -> None:
     """The parent holds the other end of stdin: when it is gone, so are we."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # not sys.stdin: at the end its lock, held here, would abort the process
+        pass
     os._exit(0)
 
 
@@ -88,7 +90,3 @@ def _warm_up(store: Store) -> None:
         log.info("default network loaded in %.1f s", time.monotonic() - began)
     except DN2Error as error:
         log.warning("%s", error)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
