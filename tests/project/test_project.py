@@ -5,13 +5,7 @@ import pytest
 
 from dn2core.errors import NotFound, Refused
 from dn2core.project import Settings, run_pending
-
-
-def give(project, role, files, source="test"):
-    batch = project.new_batch(role, source)
-    project.stage_many(batch, files)
-    project.submit(batch)
-    return batch
+from tests.project.helpers import give
 
 
 @pytest.fixture

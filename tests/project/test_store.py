@@ -1,9 +1,14 @@
+import errno
 import json
+import os
+import time
 
 import pytest
 
 from dn2core.errors import NotFound, Refused, StorageError
-from dn2core.project import Store, open_service
+from dn2core.project import Store, fsio, open_service, run_pending
+from dn2core.project.sweep import sweep
+from tests.project.helpers import give
 
 
 def test_projects_are_listed_last_active_first(store):
@@ -64,22 +69,68 @@ def test_a_folder_that_cannot_be_written_says_so(tmp_path):
         Store(tmp_path / "file")
 
 
-def test_one_server_owns_a_data_folder(tmp_path):
-    import subprocess
-    import sys
-
+def test_in_one_process_a_folder_has_one_service(tmp_path):
     service = open_service(tmp_path / "data", workers=False)
-    try:
-        assert open_service(tmp_path / "data", workers=False) is service
-        code = (
-            "import sys; from pathlib import Path; from dn2core.project import open_service\n"
-            "try: open_service(Path(sys.argv[1]), workers=False)\n"
-            "except Exception as error: print(error.code, error)"
-        )
-        run = subprocess.run([sys.executable, "-c", code, str(tmp_path / "data")], capture_output=True, text=True)
-        import os
+    assert open_service(tmp_path / "data" / ".." / "data", workers=False) is service
+    service.close()
 
-        assert run.stdout.startswith("DATA_DIR_IN_USE") and str(os.getpid()) in run.stdout
-    finally:
-        service.close()
-    open_service(tmp_path / "data", workers=False).close()
+
+def test_a_damaged_project_is_named_and_can_be_put_into_the_trash(store):
+    whole, damaged, empty, newer = (store.create(name) for name in ("Whole", "Damaged", "Empty", "Newer"))
+    damaged.db.path.write_bytes(b"no database" * 500)
+    empty.db.path.write_bytes(b"")
+    with newer.db.write() as db:
+        db.execute("PRAGMA user_version = 99")
+    reopened = Store(store.root)
+    assert {card.name for card in reopened.projects()} == {"Whole", "Newer"}
+    reasons = reopened.damaged()
+    assert reasons.keys() == {damaged.id, empty.id, newer.id}
+    assert "damaged" in reasons[damaged.id] and "damaged" in reasons[empty.id] and "newer" in reasons[newer.id]
+    with pytest.raises(StorageError, match="damaged"):
+        reopened.open(damaged.id)
+    reopened.delete(damaged.id)
+    assert damaged.id not in reopened.damaged() and reopened.open(whole.id).name == "Whole"
+
+
+def test_a_project_that_cannot_be_made_leaves_nothing(store, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fsio, "sync_folder", fail)
+        patch.setattr(type(store.root), "rename", fail)
+        with pytest.raises(StorageError, match="disk is full"):
+            store.create("P")
+    assert not list(store.root.glob(".making-*")) and store.projects() == []
+
+
+def test_leftovers_are_swept_and_nothing_else(store, fake_encoder, picture):
+    project = store.create("P")
+    give(project, "normal", [("a.png", picture(1)), ("b.png", picture(2))])
+    run_pending(store)
+    give(project, "normal", [("c.png", picture(3))])
+    open_batch, abandoned = project.new_batch("normal", "test"), project.new_batch("normal", "test")
+    project.stage(open_batch, "d.png", picture(4))
+    project.stage(abandoned, "e.png", picture(5))
+    kept = {path for path in store.root.rglob("*") if path.is_file()}
+    gone = project.folder / "incoming" / str(abandoned)
+    leftovers = [
+        project.folder / "vectors" / "0123.npy",
+        project.folder / "maps" / "0123.npz",
+        project.folder / "vectors" / f"{fsio.TEMPORARY}x",
+        next((project.folder / "originals").iterdir()) / f"{fsio.TEMPORARY}x",
+        store.root / ".making-0" / "project.sqlite",
+    ]
+    for path in leftovers:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    sweep(store)
+    assert all(path.exists() for path in leftovers)  # they may be somebody's work in hand
+    old = time.time() - 7 * 24 * 3600
+    for path in [*store.root.rglob("*"), store.root / ".making-0"]:
+        if path != project.folder / "incoming" / str(open_batch):
+            os.utime(path, (old, old))
+    sweep(store)
+    assert {path for path in store.root.rglob("*") if path.is_file()} == {p for p in kept if gone not in p.parents}
+    run_pending(store)
+    assert project.state().n == 3
