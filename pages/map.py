@@ -19,6 +19,7 @@ from pages.parts.text import language, md, number, t, tn
 
 AROUND = 24  # images that a click on the map shows: the one clicked and what lies nearest
 HEIGHT = 560
+TURN = "dn2_map_turn"  # counts what was cleared: only a new chart forgets the area drawn on it
 
 
 def map_page() -> None:
@@ -128,8 +129,11 @@ def _draw_button(project, table, busy: bool) -> None:
 def _explore(project, shown, judged, table) -> None:
     """The map with its colours, and the gallery of what was chosen on it."""
     by = _colour_choice()
-    _draw(project, shown, judged, table, by)
-    _selection(project, shown, judged, table)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        _draw(project, shown, judged, table, by)
+    with right:
+        _selection(project, shown, judged, table)
 
 
 def _colour_choice() -> str:
@@ -167,7 +171,7 @@ def _draw(project, shown, judged, table, by: str) -> None:
 
 
 def _chart_key(project) -> str:
-    return f"dn2_map_{project.id}"
+    return f"dn2_map_{project.id}_{st.session_state.get(TURN, 0)}"
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -180,7 +184,7 @@ def _canvas(project, shown, judged, table, by: str) -> None:
     key = repr((shown.generation, judged.k, table.made_at, table.kind, by, language()))
     x, y, colours = _points(project, shown, judged, table, by, key)
     event = map_canvas(
-        key=f"dn2_canvas_{project.id}",
+        key=_chart_key(project),
         x=x,
         y=y,
         colour=colours.codes.tobytes(),
@@ -249,6 +253,11 @@ def _remember(table, polygons: list | None = None, point: int | None = None) -> 
         st.query_params["point"] = str(table.ids[point])
 
 
+def _clear(table) -> None:
+    st.session_state[TURN] = st.session_state.get(TURN, 0) + 1
+    _remember(table)
+
+
 def _selected(table) -> np.ndarray | None:
     """Rows of the map that the address names; None when it names none."""
     if "area" in st.query_params:
@@ -282,7 +291,7 @@ def _selection(project, shown, judged, table) -> None:
             key="dn2_clear",
             type="tertiary",
             icon=":material/close:",
-            on_click=_remember,
+            on_click=_clear,
             args=(table,),
         )
     if len(rows) == 0:
@@ -300,7 +309,8 @@ def _selection(project, shown, judged, table) -> None:
         tones=shapes.tones,
         details=shapes.details,
         selected=last if last in shapes.ids else None,
-        height=380 if len(rows) > 6 else 220,
+        height=HEIGHT - 70,
+        cell=108,
     )
     if opened is not None:
         show_image(opened)

@@ -62,8 +62,8 @@ def score_histogram(
         barmode="overlay",
         bargap=0,
         showlegend=len(groups) > 1,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "itemclick": False},
-        margin={"t": 44},
+        legend={"orientation": "h", "y": 1.12, "yanchor": "bottom", "x": 0, "itemclick": False},
+        margin={"t": 64 if len(groups) > 1 else 44},
     )
     figure.update_xaxes(title=t("how unusual (score at k = {k})", k=number(k)), rangemode="tozero")
     figure.update_yaxes(title=t("share, %"))

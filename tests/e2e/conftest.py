@@ -92,7 +92,8 @@ class Tab:
 
     def _wait_for_words(self, pattern: str, seconds: float) -> None:
         self.page.wait_for_function(
-            "pattern => new RegExp(pattern).test(document.querySelector('[data-testid=stMain]')?.innerText.replaceAll('\\u2060', '') ?? '')",
+            "pattern => new RegExp(pattern).test("
+            "document.querySelector('[data-testid=stMain]')?.innerText.replaceAll('\\u2060', '') ?? '')",
             arg=pattern,
             timeout=seconds * 1000,
         )

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from dn2core.project import Store, run_pending
-from tests.pages.app import give, jpeg
+from dn2core.project import Store
+from tests.pages.app import many
 
 pytestmark = pytest.mark.browser
 SCORED = 50_000
@@ -14,19 +14,8 @@ SCORED = 50_000
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """60 normals and 50,000 scored items, which share the pictures and vectors of 300 images."""
     root = tmp_path_factory.mktemp("data") / "dn2"
-    store = Store(root)
-    project = store.create("Many")
-    give(project, "normal", [jpeg(seed) for seed in range(60)])
-    batch = give(project, "scored", [jpeg(1000 + seed) for seed in range(300)])
-    run_pending(store)
-    with project.db.write() as db:
-        images = [row["image_id"] for row in db.execute("SELECT image_id FROM items WHERE role = 'scored'")]
-        db.executemany(
-            "INSERT INTO items(role, image_id, name, batch_id, added) VALUES ('scored', ?, ?, ?, 0)",
-            [(images[i % 300], f"part {i:05}.jpg", batch) for i in range(SCORED - 300)],
-        )
+    many(Store(root), SCORED)
     return root
 
 

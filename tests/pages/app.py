@@ -43,6 +43,18 @@ def filled(store, name: str, normals: int = 24, scored: int = 0):
     return project
 
 
+def many(store, scored: int, images: int = 300):
+    """A project of 60 normals and very many scored items, which share a few images and their vectors."""
+    project = filled(store, "Many", 60, scored=images)
+    with project.db.write() as db:
+        rows = db.execute("SELECT image_id, batch_id FROM items WHERE role = 'scored'").fetchall()
+        db.executemany(
+            "INSERT INTO items(role, image_id, name, batch_id, added) VALUES ('scored', ?, ?, ?, 0)",
+            [(rows[i % images]["image_id"], f"part {i:06}.jpg", rows[0]["batch_id"]) for i in range(scored - images)],
+        )
+    return project
+
+
 def opened(page: str = "home", **params: str) -> AppTest:
     """The app on a page, with query parameters, after one run."""
     at = AppTest.from_file(FRAME, default_timeout=60)

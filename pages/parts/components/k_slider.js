@@ -76,7 +76,7 @@ function build(host) {
     const limit = head.limits[row];
     kWord.textContent = `k = ${k}`;
     input.setAttribute("aria-valuetext", `k = ${k}`);
-    const number = (value) => value.toLocaleString(document.documentElement.lang || undefined);
+    const number = (value) => local(value, 0);
     const parts = [fill(head.texts.limit, { limit: raw(limit) })];
     if (head.scored) {
       parts.unshift(fill(head.texts.flagged, { flagged: number(head.flagged[row]), n: number(head.scored) }));
@@ -107,12 +107,12 @@ function build(host) {
     const y = (share) => EDGE.top + down * (1 - share / most);
     chart.replaceChildren();
     set(chart, { viewBox: `0 0 ${width} ${height}`, "aria-label": fill(head.texts.axis, { k }) });
-    for (const share of ticks(0, most, 4)) {
+    for (const [share, words] of ticks(0, most, 4)) {
       svgElement("line", { class: "grid", x1: EDGE.left, x2: width - EDGE.right, y1: y(share), y2: y(share) }, chart);
-      label(raw(share), EDGE.left - 8, y(share) + 4, "end");
+      label(words, EDGE.left - 8, y(share) + 4, "end");
     }
-    for (const score of ticks(low, high, Math.max(2, Math.floor(across / 130)))) {
-      label(raw(score), x(score), height - EDGE.bottom + 18, "middle");
+    for (const [score, words] of ticks(low, high, Math.max(2, Math.floor(across / 130)))) {
+      label(words, x(score), height - EDGE.bottom + 18, "middle");
     }
     label(fill(head.texts.axis, { k }), EDGE.left + across / 2, height - 3, "middle");
     label(head.texts.share, 0, 12, "start");
@@ -216,14 +216,22 @@ function build(host) {
   return self;
 }
 
-/** Round numbers between low and high, about `count` of them. */
+/** Round numbers between low and high, about `count` of them, each with its words. */
 function ticks(low, high, count) {
   const rough = (high - low) / count;
   const size = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((m) => m * size).find((one) => one >= rough);
+  const places = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   const found = [];
-  for (let at = Math.ceil(low / step) * step; at <= high + step * 1e-9; at += step) found.push(Math.abs(at) < step / 1e6 ? 0 : at);
+  for (let i = Math.ceil(low / step - 1e-9) || 0; i * step <= high + step * 1e-9; i += 1) {
+    found.push([i * step, places > 6 ? (i * step).toPrecision(2) : local(i * step, places)]);
+  }
   return found;
+}
+
+function local(value, places) {
+  const language = document.documentElement.lang || undefined;
+  return value.toLocaleString(language, { minimumFractionDigits: places, maximumFractionDigits: places });
 }
 
 /** A score with the digits that matter, as raw() in look.py writes it. */
@@ -232,5 +240,5 @@ function raw(value) {
   const size = Math.abs(value);
   if (size > 0 && size < 0.0005) return value.toPrecision(3);
   const places = size === 0 || size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : size >= 0.1 ? 3 : 4;
-  return value.toLocaleString(document.documentElement.lang || undefined, { minimumFractionDigits: places, maximumFractionDigits: places });
+  return local(value, places);
 }
