@@ -113,7 +113,8 @@ def _newest(project: "Project", fingerprint: str, normalise: bool):
         ).fetchall()
     for row in rows:
         try:
-            with np.load(below(project.folder / "maps", row["file"]), allow_pickle=False) as file:
+            data = below(project.folder / "maps", row["file"]).read_bytes()
+            with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 return row, file["ids"], file["xy"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             continue

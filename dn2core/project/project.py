@@ -226,11 +226,14 @@ class Project:
 
     def what_network_saw(self, item_id: int) -> np.ndarray:
         """The very pixels that went into the network: (side, side, 3) uint8."""
-        item, state, settings = self.item(item_id), self.state(), self.settings()
-        backbone, preset = (state.backbone, state.preset) if state else (settings.backbone, settings.preset)
-        encoder = encoder_for(backbone, preset, self.weights_dir)
+        item, encoder = self.item(item_id), self._encoder()
         data = self.original(item.sha256, item.format)
         return encoder.view(decode(data, limits=self.limits, at_least=encoder.decode_side).image)
+
+    def seen_part(self, item_id: int) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of what the network saw, in shares of the picture's width and height."""
+        item = self.item(item_id)
+        return self._encoder().seen_part(item.width, item.height)
 
     # images are judged
 
@@ -373,6 +376,10 @@ class Project:
         """Note activity, and what the cards on the home page show."""
         with self.db.write() as db:
             write_meta(db, changed=time.time(), **meta)
+
+    def _encoder(self):
+        chosen = self.state() or self.settings()
+        return encoder_for(chosen.backbone, chosen.preset, self.weights_dir)
 
     def _incoming(self, batch: int) -> Path:
         return below(self.folder / "incoming", str(int(batch)))

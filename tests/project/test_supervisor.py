@@ -79,7 +79,7 @@ def test_another_thread_may_close_it(tmp_path):
 def test_a_folder_that_cannot_be_opened_is_not_kept_locked(tmp_path):
     Store(tmp_path / "data")
     (tmp_path / "data" / "STORE.json").write_text("{")
-    with pytest.raises(StorageError, match="STORE.json cannot be read"):
+    with pytest.raises(StorageError, match=r"STORE\.json cannot be read"):
         Service(tmp_path / "data", workers=False)
     (tmp_path / "data" / "STORE.json").unlink()
     Service(tmp_path / "data", workers=False).close()
