@@ -60,7 +60,7 @@ class Job:
 
 
 class JobQueue:
-    """Jobs in the order in which they came; each lane runs one at a time."""
+    """Jobs in the order in which they came; each lane runs one at a time, and projects take turns in it."""
 
     def __init__(self, root: Path):
         """Open the queue; a damaged one is set aside, for no image depends on it.
@@ -124,11 +124,12 @@ class JobQueue:
         )
 
     def cancel(self, job_id: int) -> None:
-        """Ask a job to stop; a queued one ends at once, a running one at its next chunk."""
+        """Ask a job to stop; one that did not begin ends at once, another one when its worker has closed it."""
         with self._db.write() as db:
-            db.execute("UPDATE jobs SET cancel = 1 WHERE id = ? AND state = 'running'", (job_id,))
+            db.execute("UPDATE jobs SET cancel = 1 WHERE id = ? AND state IN ('queued', 'running')", (job_id,))
             db.execute(
-                "UPDATE jobs SET cancel = 1, state = 'cancelled', finished = ? WHERE id = ? AND state = 'queued'",
+                "UPDATE jobs SET state = 'cancelled', finished = ?"
+                " WHERE id = ? AND state = 'queued' AND (started IS NULL OR kind != 'intake')",
                 (time.time(), job_id),
             )
 
@@ -144,14 +145,21 @@ class JobQueue:
     # the worker's side
 
     def claim(self, lane: str) -> Job | None:
-        """Take the oldest queued job of a lane; None when there is none."""
+        """Take the next queued job of a lane; None when there is none.
+
+        A project's jobs are done in the order in which they came. Among projects that one is next whose turn
+        is longest ago, so that a small job need not wait for all of a large one.
+        """
         with self._db.read() as db:
             if not db.execute("SELECT 1 FROM jobs WHERE lane = ? AND state = 'queued' LIMIT 1", (lane,)).fetchone():
                 return None
         now = time.time()
         with self._db.write() as db:
             row = db.execute(
-                "SELECT id FROM jobs WHERE lane = ? AND state = 'queued' ORDER BY id LIMIT 1", (lane,)
+                "SELECT id FROM jobs WHERE lane = ? AND state = 'queued' AND (cancel OR id IN"
+                " (SELECT min(id) FROM jobs WHERE lane = ? AND state = 'queued' GROUP BY project_id))"
+                " ORDER BY cancel DESC, coalesce(heartbeat, 0), id LIMIT 1",
+                (lane, lane),
             ).fetchone()
             if row is None:
                 return None
@@ -216,6 +224,16 @@ class JobQueue:
         with self._db.read() as db:
             row = db.execute("SELECT heartbeat, total FROM jobs WHERE state = 'running' AND pid = ?", (pid,)).fetchone()
         return row and (row["heartbeat"], STALLED_SECONDS if row["total"] else PATIENCE_SECONDS)
+
+    def others_wait(self, job_id: int) -> bool:
+        """Whether another project waits for the lane of this job."""
+        with self._db.read() as db:
+            row = db.execute(
+                "SELECT 1 FROM jobs me JOIN jobs o ON o.lane = me.lane AND o.project_id != me.project_id"
+                " WHERE me.id = ? AND o.state = 'queued' LIMIT 1",
+                (job_id,),
+            ).fetchone()
+        return row is not None
 
     def beat(self, job_id: int) -> None:
         """A sign of life without progress."""

@@ -8,6 +8,7 @@ from dn2core.project.jobs import JobQueue
 
 REPORT_SECONDS = 0.3
 BEAT_SECONDS = 10
+TURN_SECONDS = 15  # after which a job lets other projects' jobs go first
 RATE_WINDOW_SECONDS = 15
 
 
@@ -16,7 +17,7 @@ class Stopped(Exception):
 
 
 class Interrupted(Exception):
-    """The worker must end; the job goes on later."""
+    """The worker must end or another project has its turn; the job goes on later."""
 
 
 class Progress:
@@ -26,6 +27,7 @@ class Progress:
         self._jobs = jobs
         self._job_id = job_id
         self._interrupted = interrupted
+        self._began = time.monotonic()
         self._last_report = 0.0
         self._marks: deque[tuple[float, int]] = deque()
         self._stage = ""
@@ -67,13 +69,15 @@ class Progress:
 
         Raises:
             Stopped: on the user's word.
-            Interrupted: when the worker is told to end.
+            Interrupted: when the worker is told to end, or another project has waited long enough.
         """
         if self._interrupted():
             raise Interrupted
         self._report()
         if self._cancelled:
             raise Stopped
+        if time.monotonic() - self._began > TURN_SECONDS and self._jobs.others_wait(self._job_id):
+            raise Interrupted
 
     def _report(self) -> None:
         self._last_report = time.monotonic()

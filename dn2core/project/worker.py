@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from dn2core.errors import DN2Error
 from dn2core.project import intake, maps, reencode
 from dn2core.project.jobs import LANES, Job
@@ -86,7 +88,8 @@ def _warm_up(store: Store) -> None:
 
     began = time.monotonic()
     try:
-        encoder_for(Settings().backbone, Settings().preset, store.weights_dir)
+        encoder = encoder_for(Settings().backbone, Settings().preset, store.weights_dir)
+        encoder.encode([np.zeros((1, 1, 3), np.uint8)])  # the network itself starts with its first image
         log.info("default network loaded in %.1f s", time.monotonic() - began)
     except DN2Error as error:
         log.warning("%s", error)

@@ -5,7 +5,9 @@ import pytest
 
 from dn2core.errors import DN2Error, NotFound
 from dn2core.project import Store, worker
+from dn2core.project import progress as progress_module
 from dn2core.project.progress import Interrupted, Progress, Stopped
+from tests.project.helpers import give, tiny
 
 
 def test_the_same_job_asked_for_twice_is_one(store):
@@ -37,6 +39,40 @@ def test_a_queued_job_is_cancelled_at_once_and_a_running_one_at_its_next_chunk(s
         progress = Progress(jobs, running)
         progress.stage("x")
         progress.check()
+
+
+def test_a_started_intake_that_waits_is_not_cancelled_before_it_is_closed(store):
+    jobs = store.jobs
+    first, other = jobs.submit("p", "intake", batch=1), jobs.submit("q", "intake", batch=1)
+    jobs.claim("compute")
+    jobs.requeue(first, forgive=True)
+    jobs.cancel(first)
+    assert jobs.job(first).state == "queued" and jobs.job(first).cancelling
+    assert jobs.claim("compute").id == first  # before the other, for it is quickly done
+    assert jobs.claim("compute").id == other
+
+
+def test_projects_take_turns_and_each_keeps_its_order(store):
+    jobs = store.jobs
+    a1, a2, b1 = (jobs.submit(project, "intake", batch=batch) for project, batch in (("a", 1), ("a", 2), ("b", 1)))
+    assert jobs.claim("compute").id == a1 and jobs.others_wait(a1)
+    jobs.requeue(a1, forgive=True)
+    assert jobs.claim("compute").id == b1
+    jobs.finish(b1, "done")
+    assert jobs.claim("compute").id == a1 and not jobs.others_wait(a1)
+    assert jobs.job(a1).attempts == 1 and jobs.job(a2).state == "queued"
+
+
+def test_a_small_job_does_not_wait_for_the_end_of_a_large_one(store, fake_encoder, monkeypatch):
+    monkeypatch.setattr(progress_module, "TURN_SECONDS", 0)
+    large, small = store.create("Large"), store.create("Small")
+    give(large, "normal", tiny(200))
+    give(small, "normal", tiny(3, seed=1))
+    worker.run_pending(store)
+    first, last = sorted(store.jobs.recent(), key=lambda job: job.finished)
+    assert (first.project_id, last.project_id) == (small.id, large.id)
+    assert (first.state, last.state) == ("done", "done")
+    assert large.state().n == 200 and sum(encoder.encoded for encoder in fake_encoder.values()) == 203
 
 
 def test_progress_tells_rate_and_time_left(store, monkeypatch):
