@@ -32,6 +32,9 @@ class FakeEncoder:
     def view(self, image):
         return np.asarray(Image.fromarray(image).resize((self.side, self.side), Image.Resampling.BOX))
 
+    def seen_part(self, width, height):
+        return (0, 0, 1, 1) if self.preset == "whole" else (0.25, 0, 0.75, 1)
+
     def encode_views(self, views):
         views = np.asarray(views)
         self.encoded += len(views)

@@ -66,17 +66,29 @@ def prepare(image: np.ndarray, preset: str, input_side: int) -> np.ndarray:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise Refused("IMAGE_ARRAY", got=f"{image.shape} {image.dtype}")
     picture = Image.fromarray(np.ascontiguousarray(image))
-    if rule.margin is None:
-        return np.asarray(_resized(picture, (input_side, input_side)))
-    width, height = picture.size
-    short = rule.short_side(input_side)
-    if width <= height:
-        size = (short, short * height // width)
-    else:
-        size = (short * width // height, short)
-    left, top = (round((extent - input_side) / 2) for extent in size)
-    picture = _resized(picture, size).crop((left, top, left + input_side, top + input_side))
+    size, corner = _plan(*picture.size, rule, input_side)
+    picture = _resized(picture, size)
+    if size != (input_side, input_side):
+        picture = picture.crop((*corner, corner[0] + input_side, corner[1] + input_side))
     return np.asarray(picture)
+
+
+def seen_part(width: int, height: int, preset: str, input_side: int) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of what `prepare` keeps of an image, in shares of its width and height."""
+    size, corner = _plan(width, height, preset_of(preset), input_side)
+    near = [at / extent for at, extent in zip(corner, size, strict=True)]
+    far = [(at + input_side) / extent for at, extent in zip(corner, size, strict=True)]
+    return (*near, *far)
+
+
+def _plan(width: int, height: int, rule: Preset, input_side: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The size that an image is resized to, and the left upper corner of what is cut out then."""
+    if rule.margin is None:
+        return (input_side, input_side), (0, 0)
+    short = rule.short_side(input_side)
+    size = (short, short * height // width) if width <= height else (short * width // height, short)
+    left, top = (round((extent - input_side) / 2) for extent in size)
+    return size, (left, top)
 
 
 def _resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:

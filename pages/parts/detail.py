@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dn2core.errors import DN2Error
 from pages.parts.charts import score_histogram
 from pages.parts.components.compare_zoom import compare_zoom
 from pages.parts.components.gallery import gallery
@@ -178,6 +179,7 @@ def _picture(project, one, neighbours: list) -> None:
         right_url=url(kind, project.id, against) if against is not None else None,
         alt=_alt(one, other),
         height=520,
+        outline=_outline(project, one.item_id) if kind == "image" else None,
     )
     if other is not None:
         st.caption(
@@ -189,6 +191,15 @@ def _picture(project, one, neighbours: list) -> None:
                 )
             )
         )
+
+
+def _outline(project, item_id: int) -> tuple | None:
+    """What the network saw of the picture, where that is not all of it."""
+    try:
+        part = project.seen_part(item_id)
+    except DN2Error:  # weights that are gone must not hide the picture
+        return None
+    return None if part == (0, 0, 1, 1) else part
 
 
 def _alt(one, other) -> str:

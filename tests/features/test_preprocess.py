@@ -9,6 +9,7 @@ from torchvision import transforms
 
 from dn2core.errors import Refused
 from dn2core.features import PRESETS, prepare
+from dn2core.features.preprocess import seen_part
 
 SIDES = st.integers(1, 700)
 
@@ -137,3 +138,17 @@ def test_what_is_no_image_is_refused(wrong):
 def test_an_unknown_preset_is_refused_with_the_known_ones():
     with pytest.raises(Refused, match="a preset out of whole, paper, got half"):
         prepare(noise(5, 5), "half", 224)
+
+
+@pytest.mark.parametrize(("width", "height"), [(400, 300), (300, 400), (256, 256), (1000, 224), (37, 3000)])
+def test_the_part_that_was_seen_is_where_the_crop_lies(width, height):
+    assert seen_part(width, height, "whole", 224) == (0, 0, 1, 1)
+    left, top, right, bottom = seen_part(width, height, "paper", 224)
+    assert (left + right) / 2 == pytest.approx(0.5, abs=0.01) and (top + bottom) / 2 == pytest.approx(0.5, abs=0.01)
+    # A ramp tells where each pixel of the view came from.
+    ramp = np.zeros((height, width, 3), np.uint8)
+    ramp[..., 0] = np.linspace(0, 255, width)[None, :]
+    ramp[..., 1] = np.linspace(0, 255, height)[:, None]
+    view = prepare(ramp, "paper", 224)
+    found = [view[:, 0, 0].mean(), view[0, :, 1].mean(), view[:, -1, 0].mean(), view[-1, :, 1].mean()]
+    assert np.allclose(np.array(found) / 255, (left, top, right, bottom), atol=0.02)

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from dn2core.project import run_pending
 from dn2core.project.snapshot import snapshot
 from pages.parts import results
 from pages.parts.results import Judged, reason
-from tests.pages.app import filled, opened, texts
+from tests.pages.app import filled, give, jpeg, opened, texts
 
 
 @pytest.fixture
@@ -100,6 +101,18 @@ def test_what_the_network_saw_is_one_switch_away(project, parts):
     assert parts["zoom"]["left_url"].startswith("/dn2/saw/") and address(at)["saw"] == "1"
 
 
+def test_what_a_crop_left_out_is_outlined(store, project, parts):
+    item = order_of(project)[0]
+    opened("score", project=project.id, image=str(item))
+    assert parts["zoom"]["outline"] is None
+    project.change_backbone("efficientnet_lite0", "paper")
+    run_pending(store)
+    opened("score", project=project.id, image=str(item))
+    assert parts["zoom"]["outline"] == (0.25, 0, 0.75, 1)
+    opened("score", project=project.id, image=str(item), saw="1")
+    assert parts["zoom"]["outline"] is None
+
+
 def test_normals_open_in_the_same_panel(project, parts):
     shown = snapshot(project)
     item = int(shown.normals.ids[0])
@@ -110,9 +123,6 @@ def test_normals_open_in_the_same_panel(project, parts):
 
 
 def test_hostile_names_stay_literal(store, fake_encoder, parts):
-    from dn2core.project import run_pending
-    from tests.pages.app import give, jpeg
-
     project = filled(store, "Bolts", 24)
     give(project, "scored", [jpeg(900)], name="[x](javascript:alert(1)) <b>.jpg")
     run_pending(store)
