@@ -65,7 +65,7 @@ def _table(project):
     return _kept_table(project, repr((project.generation(), newest, drawn)))
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner=t("Laying out the map"))
 def _kept_table(_project, key: str):
     return _project.map()
 

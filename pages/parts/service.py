@@ -8,6 +8,7 @@ from dn2core.errors import NotFound
 from dn2core.project.paths import data_dir
 from dn2core.project.snapshot import snapshot as current_snapshot
 from dn2core.project.supervisor import open_service
+from pages.parts.text import t
 
 
 def service():
@@ -37,7 +38,8 @@ def snapshot(project):
     Shared by all sessions and never changed; kept in memory by generation.
     """
     try:
-        return current_snapshot(project)
+        with st.spinner(t("Comparing with the normals")):
+            return current_snapshot(project)
     except NotFound as error:
         if error.code == "NO_NORMALS":
             return None
