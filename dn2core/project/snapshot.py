@@ -164,7 +164,8 @@ def _build(project: "Project") -> Snapshot:
             " (SELECT 1 FROM vectors v WHERE v.image_id = i.image_id AND v.fingerprint = ?)"
         )
         scored = _items(db, with_vector.format(""), (state.fingerprint,))
-        waiting = len(_items(db, with_vector.format("NOT"), (state.fingerprint,)))
+        without = f"SELECT count(*) FROM items i WHERE {with_vector.format('NOT')}"
+        waiting = db.execute(without, (state.fingerprint,)).fetchone()[0]
 
     before = _with_same_bank(project.id, state, settings)
     if before:

@@ -19,7 +19,7 @@ def sweep(store: Store) -> None:
     """Remove leftovers; nothing that a catalogue names is touched, nor anything recent."""
     _remove(store.root.glob(f"{MAKING}*"), UNFINISHED_SECONDS)
     for card in store.projects():
-        with suppress(DN2Error):
+        with suppress(DN2Error, OSError):  # what cannot be swept now is no reason not to work
             _sweep_project(store.open(card.id))
 
 
