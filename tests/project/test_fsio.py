@@ -1,5 +1,6 @@
 import errno
 import os
+import sqlite3
 
 import pytest
 
@@ -93,3 +94,38 @@ def test_a_damaged_or_newer_catalogue_is_refused(tmp_path):
     database.path.write_bytes(b"not a database at all" * 100)
     with pytest.raises(StorageError, match="damaged"):
         database.check()
+
+
+@pytest.mark.parametrize("write", [fsio.write_atomic, fsio.write_content, fsio.write_derived])
+def test_a_late_write_does_not_bring_back_the_folder_of_a_deleted_project(tmp_path, write):
+    write(tmp_path / "vectors" / "file", b"x")
+    assert (tmp_path / "vectors" / "file").read_bytes() == b"x"
+    with pytest.raises(StorageError, match="No such file"):
+        write(tmp_path / "deleted" / "vectors" / "file", b"x")
+    assert not (tmp_path / "deleted").exists()
+
+
+def test_a_question_of_many_parts_sees_one_state(tmp_path):
+    database = Database(tmp_path / "x.sqlite", "CREATE TABLE t(a)")
+    database.create()
+    with database.read() as db:
+        assert db.execute("SELECT count(*) FROM t").fetchone()[0] == 0
+        with pytest.raises(sqlite3.OperationalError), sqlite3.connect(database.path, timeout=0) as other:
+            other.execute("INSERT INTO t VALUES (1)")
+            other.commit()
+        other.close()
+        assert db.execute("SELECT count(*) FROM t").fetchone()[0] == 0
+
+
+def test_a_broken_rule_of_ours_is_not_called_a_damaged_file(tmp_path):
+    database = Database(tmp_path / "x.sqlite", "CREATE TABLE t(a UNIQUE)")
+    database.create()
+    with pytest.raises(sqlite3.IntegrityError), database.write() as db:
+        db.execute("INSERT INTO t VALUES (1), (1)")
+    with pytest.raises(NotFound), database.read() as db:
+        db.execute("SELECT * FROM t WHERE a = ?", (2**70,))
+
+
+def test_an_emptied_catalogue_is_damaged(tmp_path):
+    with pytest.raises(StorageError, match="damaged"):
+        Database(tmp_path / "empty.sqlite", "CREATE TABLE t(a)").check()
