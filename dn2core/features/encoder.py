@@ -55,8 +55,8 @@ class Encoder:
     """Images -> vectors (n, dim) float32 that can be compared wherever fingerprints are equal.
 
     The same image gives the same vector, whatever batch and order: to the last bit on OpenVINO, and within
-    TOLERANCE (relative to the vector's length; flat colours: see there) on torch and between the runtimes. Threads may share an
-    encoder; they take turns.
+    TOLERANCE (relative to the vector's length; flat colours: see there) on torch and between the runtimes.
+    Threads may share an encoder; they take turns.
 
     Attributes:
         name, preset, precision, runtime, dim: what it is.

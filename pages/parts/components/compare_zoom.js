@@ -22,8 +22,10 @@ function build(host) {
   let zoom = 1; // 1: the picture fits its pane
   let centre = [0.5, 0.5]; // of the view, in shares of the picture
   let shown = "";
+  let most = 520; // px a pane is high at most
 
   function show(data) {
+    most = data.height;
     pair.setAttribute("aria-label", data.alt);
     hint.textContent = data.texts.hint;
     if (data.urls[0] !== shown) fit(); // another picture is seen whole at first; the normal beside it may change
@@ -32,7 +34,6 @@ function build(host) {
     panes = data.urls.map((url, i) => {
       const same = old.find((pane) => pane.url === url);
       const pane = same ?? makePane(url, data);
-      pane.box.style.height = `${data.height}px`;
       setOutline(pane, i === 0 ? data.outline : null);
       return pane;
     });
@@ -72,7 +73,17 @@ function build(host) {
     return Math.min(pane.box.clientWidth / w, pane.box.clientHeight / h) * zoom;
   }
 
+  /** As high as the pictures need at this width, so that no grey bars stand around them. */
+  function setHeight() {
+    const needed = panes.map(({ box, img }) => (img.naturalWidth ? (box.clientWidth * img.naturalHeight) / img.naturalWidth : 0));
+    const height = Math.round(Math.min(most, Math.max(160, ...needed)));
+    if (needed.every((one) => one === 0)) return; // nothing is loaded yet: the old height stays
+    for (const { box } of panes) box.style.height = `${height}px`;
+    pair.style.minHeight = `${height}px`;
+  }
+
   function layout() {
+    setHeight();
     for (const pane of panes) {
       const scale = scaleOf(pane);
       if (!scale) continue;

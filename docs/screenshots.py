@@ -1,0 +1,47 @@
+"""Take the README's pictures of the demo: python docs/screenshots.py (needs what the browser tests need)."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from dn2core.project import Store, run_pending
+from dn2core.project.demo import open_demo
+from tests.browser import ROOT, chromium, serving
+
+PICTURES = ROOT / "docs" / "screenshots"
+SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+
+
+def main() -> None:
+    PICTURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "dn2"
+        store = Store(data)
+        project = store.open(open_demo(store, wait=True)[0])
+        run_pending(store)
+        shown = project.snapshot()
+        worst = shown.scored.ids[shown.judge().scores.argsort()[-2]]
+        near = shown.neighbours_of(int(worst), 1)[0].item_id
+        pages = {
+            "score": ("light", f"score?project={project.id}"),
+            "opened": ("light", f"score?project={project.id}&image={worst}&against={near}"),
+            "map": ("dark", f"map?project={project.id}"),
+            "tune": ("light", f"tune?project={project.id}&k=24"),
+            "score-dark": ("dark", f"score?project={project.id}"),
+        }
+        with chromium() as browser, serving(ROOT / "app.py", Path(folder) / "log", DN2_DATA=str(data)) as address:
+            for name, (theme, path) in pages.items():
+                context = browser.new_context(viewport={"width": 1280, "height": 880}, color_scheme=theme)
+                page = context.new_page()
+                page.goto(f"{address}/{path}")
+                page.wait_for_selector(SETTLED)
+                page.wait_for_timeout(2_500)
+                page.wait_for_selector(SETTLED)
+                page.screenshot(path=PICTURES / f"{name}.png")
+                context.close()
+
+
+if __name__ == "__main__":
+    main()
