@@ -110,13 +110,9 @@ def test_a_stopped_job_keeps_what_is_finished_and_accounts_for_the_rest(project,
     batch = give(project, "normal", tiny(200))
     job = store.jobs.claim("compute")
     real = intake._save
-
-    def save(*args):
-        real(*args)
-        store.jobs.cancel(job.id)
-
-    monkeypatch.setattr(intake, "_save", save)
-    run_job(store, job)
+    with monkeypatch.context() as patch:
+        patch.setattr(intake, "_save", lambda *args: (real(*args), store.jobs.cancel(job.id)))
+        run_job(store, job)
     assert store.jobs.job(job.id).state == "cancelled"
     assert counts(project, batch) == (200, 64, 0, 136)
     assert {outcome.sentence for outcome in project.outcomes(batch, "rejected")} == {
@@ -125,7 +121,6 @@ def test_a_stopped_job_keeps_what_is_finished_and_accounts_for_the_rest(project,
     assert project.state().n == 64 and len(project.snapshot().normals) == 64
     assert not list((project.folder / "incoming").iterdir())
 
-    monkeypatch.undo()
     again = give(project, "normal", tiny(200))
     run_pending(store)
     assert counts(project, again) == (200, 136, 64, 0) and project.state().n == 200

@@ -3,14 +3,9 @@
 import numpy as np
 import pytest
 
-from dn2core.project import Store, maps, reencode, run_pending, vectors
+from dn2core.project import Store, reencode, run_pending, vectors
 from dn2core.project.worker import run_job
 from tests.project.helpers import give, rows
-
-
-@pytest.fixture(autouse=True)
-def no_umap(monkeypatch):
-    monkeypatch.setattr(maps, "has_map", lambda *_: True)
 
 
 @pytest.fixture

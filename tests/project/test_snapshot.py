@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 
 from dn2core.errors import NotFound
-from dn2core.project import Settings, maps, run_pending
+from dn2core.project import Settings, run_pending
 from dn2core.project import snapshot as module
 from tests.project.helpers import give
-
-
-@pytest.fixture(autouse=True)
-def no_umap(monkeypatch):
-    monkeypatch.setattr(maps, "has_map", lambda *_: True)
 
 
 @pytest.fixture

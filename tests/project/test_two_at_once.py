@@ -2,18 +2,11 @@
 
 import threading
 
-import pytest
-
-from dn2core.project import maps, run_pending
+from dn2core.project import run_pending
 from dn2core.project.snapshot import snapshot
 from tests.project.helpers import assert_each_encoded_once, give, rows
 
 ROUNDS = 5
-
-
-@pytest.fixture(autouse=True)
-def no_umap(monkeypatch):
-    monkeypatch.setattr(maps, "has_map", lambda *_: True)
 
 
 def together(*tasks):
