@@ -6,10 +6,10 @@ import streamlit as st
 from dn2core.errors import DN2Error
 from pages.parts import areas
 from pages.parts.accounting import source_word
+from pages.parts.browse import browse
 from pages.parts.charts import PLOTLY_POINTS, Colours, by_score, by_source, by_verdict, map_config, map_figure
-from pages.parts.components.gallery import gallery
 from pages.parts.components.map_canvas import map_canvas
-from pages.parts.detail import last_image, open_detail, show_image, wanted_image
+from pages.parts.detail import open_detail, wanted_image
 from pages.parts.header import empty_state, moment, need_project, problem, project_header
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.look import dark
@@ -299,21 +299,8 @@ def _selection(project, shown, judged, table) -> None:
         return
     ids = table.ids[rows]
     # Around a clicked point the nearest come first.
-    shapes = item_cells(shown, judged, _by_score(shown, judged, ids) if "area" in st.query_params else ids)
-    last = last_image()
-    opened = gallery(
-        key="dn2_map_gallery",
-        project_id=project.id,
-        ids=shapes.ids,
-        captions=shapes.captions,
-        tones=shapes.tones,
-        details=shapes.details,
-        selected=last if last in shapes.ids else None,
-        height=HEIGHT - 70,
-        cell=108,
-    )
-    if opened is not None:
-        show_image(opened)
+    pictures = item_cells(shown, judged, _by_score(shown, judged, ids) if "area" in st.query_params else ids)
+    browse(project, pictures, key="dn2_map_gallery", height=HEIGHT - 70, cell=108)
 
 
 def _by_score(shown, judged, ids: np.ndarray) -> np.ndarray:

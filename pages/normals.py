@@ -6,14 +6,15 @@ import streamlit as st
 from dn2core.project.overview import sizes
 from pages.parts.accounting import accounting, batch_words
 from pages.parts.backbone import backbone_choice
-from pages.parts.components.gallery import gallery
-from pages.parts.detail import open_detail
+from pages.parts.browse import browse
+from pages.parts.detail import open_detail, wanted_image
 from pages.parts.header import need_project, number_row, problem, project_header
 from pages.parts.intake import intake_ways
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.links import go
-from pages.parts.look import percent, plot_config, raw, times
+from pages.parts.look import percent, plot_config, raw
 from pages.parts.overview import normals_histogram, size_table
+from pages.parts.results import normal_cells
 from pages.parts.service import current_project, snapshot
 from pages.parts.text import md, number, t, tn
 
@@ -74,11 +75,9 @@ def _most_unusual_first(shown) -> tuple[list[int], object]:
 
 
 def _opened(shown) -> int | None:
-    wanted = st.query_params.get("image", "")
-    if not wanted.isdecimal() or len(wanted) > 18:
-        return None
-    if int(wanted) in set(shown.normals.ids.tolist()):
-        return int(wanted)
+    wanted = wanted_image()
+    if wanted is None or shown.normals.position(wanted) is not None:
+        return wanted
     problem("NOT_FOUND", {"what": t("The image")})
     return None
 
@@ -143,38 +142,8 @@ def _gallery(project, shown, order: list[int], judged) -> None:
             "The usual spacing is the distance from a normal to the nearest other one, for half of them less."
         ),
     )
-    captions, tones, details = _cells(shown, judged)
-    opened = gallery(
-        key="dn2_normals_gallery",
-        project_id=project.id,
-        ids=order,
-        captions=[captions[i] for i in order],
-        tones=[tones[i] for i in order],
-        details=[details[i] for i in order],
-        height=440 if len(order) > 12 else 240,
-    )
-    if opened is not None:
-        st.query_params["image"] = str(opened)
-        st.rerun()
-
-
-def _cells(shown, judged) -> tuple[dict, dict, dict]:
-    """Caption, tone and spoken detail of each normal by its id."""
-    ids = shown.normals.ids.tolist()
-    if shown.loo is None or not len(judged.normal_scores):
-        return (
-            dict.fromkeys(ids, ""),
-            dict.fromkeys(ids, "normal"),
-            dict(zip(ids, shown.normals.names, strict=True)),
-        )
-    spacing = judged.spacing if judged.spacing and judged.spacing > 0 else np.nan
-    # The root of the score, so that the multiples fall in the order in which the pictures stand.
-    multiples = np.sqrt(np.asarray(judged.normal_scores, dtype=float)) / spacing
-    captions = {i: times(multiple) for i, multiple in zip(ids, multiples, strict=True)}
-    tones = {
-        i: "review" if score > judged.limit else "normal" for i, score in zip(ids, judged.normal_scores, strict=True)
-    }
-    return captions, tones, dict(zip(ids, shown.normals.names, strict=True))
+    pictures = normal_cells(shown, judged, order)
+    browse(project, pictures, key="dn2_normals_gallery", height=440 if len(order) > 12 else 240)
 
 
 def _more(project, shown, judged) -> None:

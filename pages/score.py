@@ -7,10 +7,10 @@ from dn2core.errors import DN2Error
 from dn2core.report import results_csv
 from pages.parts import filters
 from pages.parts.accounting import accounting, source_word
+from pages.parts.browse import browse
 from pages.parts.charts import score_histogram
-from pages.parts.components.gallery import gallery
 from pages.parts.deliveries import deliveries
-from pages.parts.detail import last_image, open_detail, show_image, wanted_image
+from pages.parts.detail import open_detail, wanted_image
 from pages.parts.header import empty_state, moment, need_project, problem, project_header
 from pages.parts.intake import intake_ways
 from pages.parts.jobs import job_panel, last_failure
@@ -239,20 +239,8 @@ def _pictures(project, shown, judged, positions) -> None:
         st.caption(
             t("Most unusual first. Under each: verdict, percentile among the normals, multiple of the usual spacing.")
         )
-    shapes = cells(shown, judged, positions)
-    last = last_image()
-    opened = gallery(
-        key="dn2_score_gallery",
-        project_id=project.id,
-        ids=shapes.ids,
-        captions=shapes.captions,
-        tones=shapes.tones,
-        details=shapes.details,
-        selected=last if last in shapes.ids else None,
-        height=560 if len(positions) > 12 else 400,
-    )
-    if opened is not None:
-        show_image(opened)
+    pictures = cells(shown, judged, positions)
+    browse(project, pictures, key="dn2_score_gallery", height=560 if len(positions) > 12 else 400)
 
 
 def _download(shown, judged, positions) -> None:

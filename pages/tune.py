@@ -10,9 +10,9 @@ from dn2core.errors import DN2Error
 from dn2core.explore import sweep_table
 from dn2core.project.settings import K_MAX, PRESETS, Settings
 from pages.parts.backbone import backbone_choice
-from pages.parts.components.gallery import gallery
+from pages.parts.browse import browse
 from pages.parts.components.k_slider import k_slider
-from pages.parts.detail import last_image, open_detail, show_image, wanted_image
+from pages.parts.detail import open_detail, wanted_image
 from pages.parts.header import empty_state, need_project, problem, project_header
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.look import raw, verdict
@@ -280,20 +280,8 @@ def _flips(project, trial, before, after, positions) -> None:
         f"##### {t('Which images change')}",
         help=t("Under each: the verdict in use, then the one on trial and its percentile among the normals."),
     )
-    shapes = cells(trial, after, positions)
-    last = last_image()
-    opened = gallery(
-        key="dn2_tune_gallery",
-        project_id=project.id,
-        ids=shapes.ids,
-        captions=_captions(before, after, positions),
-        tones=shapes.tones,
-        details=shapes.details,
-        selected=last if last in shapes.ids else None,
-        height=380 if len(positions) > 6 else 220,
-    )
-    if opened is not None:
-        show_image(opened)
+    pictures = replace(cells(trial, after, positions), captions=_captions(before, after, positions))
+    browse(project, pictures, key="dn2_tune_gallery", height=380 if len(positions) > 6 else 220)
 
 
 def _captions(before, after, positions) -> list[str]:

@@ -58,6 +58,27 @@ def cells(shown, judged, positions: np.ndarray) -> Cells:
     )
 
 
+def normal_cells(shown, judged, ids: list[int]) -> Cells:
+    """Normals in the order given, each with its multiple among the others; those beyond the limit stand out."""
+    rows = [int(row) for row in rows_of(shown, np.asarray(ids))]
+    names = [show(shown.normals.names[row]) for row in rows]
+    if not len(judged.normal_scores):  # a lone normal
+        return Cells(ids, [""] * len(ids), ["normal"] * len(ids), names)
+    scores = judged.normal_scores[rows]
+    beyond, word = (scores > judged.limit).tolist(), t("beyond the limit")
+    spreads = many_times(multiples(scores, judged.spacing))
+    # The root of the score, so that the multiples fall in the order in which the pictures stand.
+    return Cells(
+        ids=ids,
+        captions=[
+            f"{t('beyond the limit')} · {spread}" if odd else spread
+            for odd, spread in zip(beyond, spreads, strict=True)
+        ],
+        tones=["review" if odd else "normal" for odd in beyond],
+        details=names,
+    )
+
+
 def item_cells(shown, judged, ids: np.ndarray) -> Cells:
     """Any images of the snapshot, normals among them, in the order given; unknown ids are left out."""
     rows = rows_of(shown, ids)

@@ -4,11 +4,7 @@ const MOST = 32;
 
 export default function (component) {
   const { data, parentElement } = component;
-  let view = mounted.get(parentElement);
-  if (!view) {
-    view = build(parentElement);
-    mounted.set(parentElement, view);
-  }
+  const view = kept(parentElement, build);
   view.show(data);
 }
 

@@ -7,11 +7,7 @@ const TRIES = 3;
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
-  let form = mounted.get(parentElement);
-  if (!form) {
-    form = build(parentElement);
-    mounted.set(parentElement, form);
-  }
+  const form = kept(parentElement, build);
   form.update(data, (answer) => setTriggerValue("finished", answer));
 }
 

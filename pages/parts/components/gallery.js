@@ -7,11 +7,7 @@ const places = (window.__dn2Places ??= new Map()); // key of a gallery -> where 
 
 export default function (component) {
   const { data, parentElement, setTriggerValue, key } = component;
-  let gallery = mounted.get(parentElement);
-  if (!gallery) {
-    gallery = build(parentElement);
-    mounted.set(parentElement, gallery);
-  }
+  const gallery = kept(parentElement, build);
   gallery.open = (id) => setTriggerValue("open", id);
   gallery.show(unpack(data), key);
   return () => gallery.rest();

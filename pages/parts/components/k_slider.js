@@ -7,11 +7,7 @@ const THUMB = 8; // half a thumb: the track's ends lie that far inside
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
-  let slider = mounted.get(parentElement);
-  if (!slider) {
-    slider = build(parentElement);
-    mounted.set(parentElement, slider);
-  }
+  const slider = kept(parentElement, build);
   slider.report = (k) => setTriggerValue("k", k);
   slider.show(unpack(data));
 }

@@ -7,11 +7,7 @@ const MOST = 200;
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
-  let map = mounted.get(parentElement);
-  if (!map) {
-    map = build(parentElement);
-    mounted.set(parentElement, map);
-  }
+  const map = kept(parentElement, build);
   map.report = setTriggerValue;
   map.show(unpack(data));
 }

@@ -29,8 +29,13 @@ function element(tag, className, parent) {
   return made;
 }
 
-/** The state of one mounted component: kept while its element lives, whatever new data comes. */
 const mounted = new WeakMap();
+
+/** What build() made for a component's element: made once, and kept whatever new data comes. */
+function kept(element, build) {
+  if (!mounted.has(element)) mounted.set(element, build(element));
+  return mounted.get(element);
+}
 
 /** A CSS variable of the theme, as the browser computes it. */
 function themeColour(host, name, otherwise) {

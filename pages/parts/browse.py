@@ -1,0 +1,23 @@
+"""The gallery as pages use it: judged images in an order, and the one clicked is opened."""
+
+from pages.parts.components import gallery as component
+from pages.parts.detail import last_image, show_image
+from pages.parts.results import Cells
+
+
+def browse(project, pictures: Cells, *, key: str, height: int, cell: int = 148) -> None:
+    """Draw pictures of a project; the one chosen opens, and the one that was open last is marked."""
+    last = last_image()
+    opened = component.gallery(
+        key=key,
+        project_id=project.id,
+        ids=pictures.ids,
+        captions=pictures.captions,
+        tones=pictures.tones,
+        details=pictures.details,
+        selected=last if last in pictures.ids else None,
+        height=height,
+        cell=cell,
+    )
+    if opened is not None:
+        show_image(opened)
