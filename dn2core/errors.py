@@ -17,6 +17,7 @@ SENTENCES = {
     "FORMAT_NOT_ALLOWED": "The file is {found}, expected a JPEG, PNG, BMP, TIFF or WebP image. Convert it to one of these.",
     "METADATA_TOO_BIG": "The metadata in this {format} (texts, profiles, previews) is above the limit of {limit:,.1f} MB. Save the image without metadata.",
     "NON_FINITE_PIXELS": "{count:,} pixels are not finite numbers (NaN or infinity). Replace them by real values and save the image anew.",
+    "NOT_REACHED": "The work was stopped before this file's turn. Give it again if it still matters.",
     "NOT_AN_IMAGE": "The content is no image that we know, whatever its name says. Expected JPEG, PNG, BMP, TIFF or WebP.",
     "NOT_DECODABLE": "Damaged or unsupported {format}: its pixels cannot be decoded. Open it in an image editor and save it anew.",
     "TOO_LONG": "{width:,} x {height:,} pixels: a side is above the limit of {limit:,} pixels. Scale the image down or cut it into parts.",

@@ -26,6 +26,7 @@ def home() -> None:
                 _card(card)
     else:
         _first_steps()
+    _damaged()
     _trash()
 
 
@@ -125,6 +126,14 @@ def _manage(card) -> None:
             if st.query_params.get("project") == card.id:
                 del st.query_params["project"]
             st.rerun()
+
+
+def _damaged() -> None:
+    """Projects whose folder cannot be read: why, so that nobody thinks they are lost without a word."""
+    for project_id, reason in store().damaged().items():
+        with st.container(border=True, key=f"dn2_damaged_{project_id}"):
+            st.markdown(f":material/error: {t('A project cannot be opened.')} {md(reason)}")
+            st.caption(md(t("Its folder is {folder}.", folder=project_id)))
 
 
 def _undo() -> None:

@@ -74,7 +74,7 @@ def run(project: Project, job: Job, progress: Progress) -> None:
     except Stopped as stopped:
         ended = stopped if waiting else None
     if ended:
-        _reject(project, batch, waiting, getattr(ended, "code", "CLI_STOPPED"), getattr(ended, "params", {}))
+        _reject(project, batch, waiting, getattr(ended, "code", "NOT_REACHED"), getattr(ended, "params", {}))
     progress.stage("finishing")
     _finish(project, batch, role, encoder, progress)
     if ended:

@@ -18,6 +18,7 @@ from dn2core.project import fsio, maps, vectors
 from dn2core.project.catalogue import PROJECT_TABLES, Database, dump
 from dn2core.project.encoders import encoder_for
 from dn2core.project.jobs import JobQueue
+from dn2core.project.judging import judge
 from dn2core.project.paths import below, by_hash, folder_roots
 from dn2core.project.records import Batch, Item, Outcome, Role, State, newest_state
 from dn2core.project.settings import Settings, settings_in
@@ -56,6 +57,7 @@ class Project:
             if (settings.backbone, settings.preset) != (current.backbone, current.preset):
                 raise Refused("BACKBONE_NEEDS_ENCODING")
             write_meta(db, settings=asdict(settings), changed=time.time())
+        judge(self)
 
     def state(self) -> State | None:
         """The newest version of the normals; None before the first normals are in."""
@@ -268,7 +270,9 @@ class Project:
                 "UPDATE items SET until = ? WHERE id = ? AND role = 'normal' AND since IS NOT NULL AND until IS NULL",
                 [(version, int(i)) for i in item_ids],
             ).rowcount
-            return self.publish(db, reason) if removed > 0 else before
+            state = self.publish(db, reason) if removed > 0 else before
+        judge(self)
+        return state
 
     def change_backbone(self, backbone: str, preset: str) -> int:
         """Encode all images by another network in the background; the old one serves until all are done."""

@@ -29,10 +29,21 @@ def sidebar_jobs(project) -> None:
 
 
 def last_failure(project, kind: str) -> None:
-    """Say what went wrong when the latest job of this kind failed; nothing otherwise."""
+    """Say what went wrong when the latest job of this kind failed, and offer to go on; nothing otherwise."""
     job = next((job for job in store().jobs.recent(project.id) if job.kind == kind), None)
-    if job is not None and job.state == "failed":
-        st.error(md(sentence(job.error_code, job.error_params)), icon=":material/error:")
+    if job is None or job.state != "failed":
+        return
+    st.error(md(sentence(job.error_code, job.error_params)), icon=":material/error:")
+    batch = job.args.get("batch")
+    if any(one.id == batch and one.finished is None for one in project.batches()):
+        st.button(
+            t("Try again"),
+            key="dn2_again",
+            icon=":material/refresh:",
+            help=t("Goes on with the files that were given; what is finished is kept."),
+            on_click=project.submit,
+            args=(batch,),
+        )
 
 
 def _active(project_id: str, kinds) -> list:

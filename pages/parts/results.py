@@ -70,10 +70,7 @@ def normal_cells(shown, judged, ids: list[int]) -> Cells:
     # The root of the score, so that the multiples fall in the order in which the pictures stand.
     return Cells(
         ids=ids,
-        captions=[
-            f"{t('beyond the limit')} · {spread}" if odd else spread
-            for odd, spread in zip(beyond, spreads, strict=True)
-        ],
+        captions=[f"{word} · {spread}" if odd else spread for odd, spread in zip(beyond, spreads, strict=True)],
         tones=["review" if odd else "normal" for odd in beyond],
         details=names,
     )

@@ -111,3 +111,11 @@ def test_another_language_needs_no_change_of_the_page(store, tmp_path, monkeypat
     ours = [text for text in texts(at) if not text.startswith(("####", "###"))]
     assert len(ours) >= 5
     assert [text for text in ours if not text.startswith("⟦")] == []
+
+
+def test_a_damaged_project_is_named_with_its_reason(store):
+    project = store.create("Broken")
+    (project.folder / "project.sqlite").write_bytes(b"no database" * 500)
+    at = opened()
+    assert not at.exception
+    assert any("A project cannot be opened" in text and "damaged" in text for text in texts(at.main))

@@ -180,3 +180,21 @@ def test_a_failed_intake_says_why(store, fake_encoder, monkeypatch):
     store.jobs.finish(job.id, "failed", "DISK_FULL")
     at = opened("normals", project=project.id)
     assert "disk is full" in at.error[0].value
+
+
+def test_a_failed_delivery_can_be_tried_again(store, fake_encoder, monkeypatch):
+    from dn2core.errors import StorageError
+    from dn2core.project import intake
+
+    project = store.create("Full")
+    give(project, "normal", JPEGS[:5])
+    with monkeypatch.context() as full:
+        full.setattr(intake, "_save", lambda *given: (_ for _ in ()).throw(StorageError("DISK_FULL")))
+        run_pending(store)
+    at = opened("normals", project=project.id)
+    assert "disk is full" in at.error[0].value
+    at.button(key="dn2_again").click().run()
+    run_pending(store)
+    assert project.state().n == 5
+    at = opened("normals", project=project.id)
+    assert not at.error and not [button for button in at.button if button.key == "dn2_again"]

@@ -116,7 +116,7 @@ def test_a_stopped_job_keeps_what_is_finished_and_accounts_for_the_rest(project,
     assert store.jobs.job(job.id).state == "cancelled"
     assert counts(project, batch) == (200, 64, 0, 136)
     assert {outcome.sentence for outcome in project.outcomes(batch, "rejected")} == {
-        "The work was stopped. What was finished is kept."
+        "The work was stopped before this file's turn. Give it again if it still matters."
     }
     assert project.state().n == 64 and len(project.snapshot().normals) == 64
     assert not list((project.folder / "incoming").iterdir())

@@ -1,5 +1,7 @@
 """A project from the first file to the verdict, with a fake encoder and the jobs run in this process."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -217,3 +219,16 @@ def test_a_server_folder_is_read_only_below_the_roots(project, store, picture, t
     project.submit(batch)
     run_pending(store)
     assert project.state().n == 1
+
+
+def test_the_card_tells_what_is_flagged_by_the_settings_and_normals_in_force(store, judged):
+    def on_the_card():
+        return next(card.flagged for card in store.projects() if card.id == judged.id)
+
+    for percentile in (99.0, 50.0):
+        judged.save_settings(replace(judged.settings(), percentile=percentile))
+        assert on_the_card() == judged.snapshot().judge().flagged.sum()
+    before = on_the_card()
+    judged.remove_normals(judged.snapshot().normals.ids[:28].tolist())
+    assert on_the_card() == judged.snapshot().judge().flagged.sum()
+    assert before > 2
