@@ -57,7 +57,7 @@ SENTENCES = {
     "PROJECT_DELETED": "The project was deleted while the work was running.",
     "PROJECT_NAME": "A project needs a name of 1 to 120 characters.",
     "STORAGE_FAILED": "{what} could not be read or written: {reason}. What was saved before is unharmed.",
-    "VECTORS_DAMAGED": "The stored vectors in {file} are damaged. Choose the backbone again to encode the images anew.",
+    "VECTORS_DAMAGED": "The stored vectors in {file} are damaged. The images themselves are unharmed: have them encoded anew.",
     # networks and their weights
     "ENCODING_NOT_FINITE": "Expected finite numbers from the network {name}, but {count} images gave NaN or infinity, the first at position {first}. Check the installation: python -m dn2core doctor.",
     "IMAGE_ARRAY": "Expected an image as a (height, width, 3) uint8 array with at least one pixel, got {got}.",

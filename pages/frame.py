@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.parts.header import sentences
-from pages.parts.jobs import sidebar_jobs
+from pages.parts.jobs import repairing, sidebar_jobs
 from pages.parts.links import carried, link
 from pages.parts.look import favicon
 from pages.parts.service import current_project, store
@@ -29,20 +29,22 @@ def sidebar() -> None:
     """Which project, where to go, what state it is in, what is running."""
     st.markdown(f"### :material/center_focus_strong: {t('Visual inspection')}")
     cards = {card.id: card for card in store().projects()}
-    project = current_project()
     if cards:
-        _picker(cards, project)
+        _picker(cards)
     for name, (title, icon) in PAGES.items():
         link(name, title, icon=icon)
+    # Last, because it may be damaged, and the way to the others must be there all the same.
+    project = current_project()
     if project is not None and project.id in cards:
         st.divider()
         st.caption(" · ".join(md(part) for part in _state_words(cards[project.id])))
         sidebar_jobs(project)
 
 
-def _picker(cards: dict, project) -> None:
+def _picker(cards: dict) -> None:
     key = "dn2_project"
-    st.session_state[key] = project.id if project is not None and project.id in cards else None
+    wanted = st.query_params.get("project")
+    st.session_state[key] = wanted if wanted in cards else None
     # In the order in which they were made, so that the number of a repeated name stays.
     names = distinct({card.id: show(card.name) for card in sorted(cards.values(), key=lambda card: card.created)})
     st.selectbox(
@@ -82,5 +84,5 @@ page = st.navigation(
 with sentences():
     with st.sidebar:
         sidebar()
-with sentences():
+with sentences(), repairing():
     page.run()

@@ -158,7 +158,19 @@ def _draw(project, shown, judged, table, by: str) -> None:
     if len(table.ids) > PLOTLY_POINTS:
         _canvas(project, shown, judged, table, by)
         return
-    key = repr((shown.generation, judged.k, table.made_at, table.kind, len(table.ids), by, dark(), language()))
+    key = repr(
+        (
+            shown.generation,
+            judged.k,
+            table.made_at,
+            table.kind,
+            len(table.ids),
+            by,
+            dark(),
+            language(),
+            st.context.timezone,
+        )
+    )
     st.plotly_chart(
         _figure(project, shown, judged, table, by, key),
         theme=None,
@@ -181,7 +193,7 @@ def _figure(_project, _shown, _judged, _table, by: str, key: str):
 
 
 def _canvas(project, shown, judged, table, by: str) -> None:
-    key = repr((shown.generation, judged.k, table.made_at, table.kind, by, language()))
+    key = repr((shown.generation, judged.k, table.made_at, table.kind, by, language(), st.context.timezone))
     x, y, colours = _points(project, shown, judged, table, by, key)
     event = map_canvas(
         key=_chart_key(project),

@@ -17,7 +17,7 @@ from pages.parts.jobs import job_panel, last_failure
 from pages.parts.look import ICONS, plot_config, raw, verdict
 from pages.parts.results import cells, judged_item, most_unusual_first
 from pages.parts.service import current_project, snapshot
-from pages.parts.text import distinct, md, number, t, tn
+from pages.parts.text import distinct, language, md, number, t, tn
 
 
 def score() -> None:
@@ -56,7 +56,7 @@ def score() -> None:
     _answer(shown, judged)
     _more_images(project)
     _filter_row(project, shown, judged, chosen)
-    _pictures(project, shown, judged, positions)
+    _pictures(project, shown, judged, chosen, positions)
     _distribution(judged)
     _where_they_went(project)
 
@@ -219,7 +219,7 @@ def _filtered() -> None:
     )
 
 
-def _pictures(project, shown, judged, positions) -> None:
+def _pictures(project, shown, judged, chosen, positions) -> None:
     if len(positions) == 0:
         with st.container(horizontal=True, vertical_alignment="center", key="dn2_nothing"):
             st.markdown(t("No image passes these filters."), width="content")
@@ -239,8 +239,14 @@ def _pictures(project, shown, judged, positions) -> None:
         st.caption(
             t("Most unusual first. Under each: verdict, percentile among the normals, multiple of the usual spacing.")
         )
-    pictures = cells(shown, judged, positions)
+    pictures = _cells(shown, judged, positions, repr((shown.generation, judged.k, chosen, language())))
     browse(project, pictures, key="dn2_score_gallery", height=560 if len(positions) > 12 else 400)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _cells(_shown, _judged, _positions, key: str):
+    # Fifty thousand captions take a second to write.
+    return cells(_shown, _judged, _positions)
 
 
 def _download(shown, judged, positions) -> None:

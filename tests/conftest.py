@@ -32,9 +32,6 @@ class FakeEncoder:
     def view(self, image):
         return np.asarray(Image.fromarray(image).resize((self.side, self.side), Image.Resampling.BOX))
 
-    def seen_part(self, width, height):
-        return (0, 0, 1, 1) if self.preset == "whole" else (0.25, 0, 0.75, 1)
-
     def encode_views(self, views):
         views = np.asarray(views)
         self.encoded += len(views)
@@ -55,7 +52,7 @@ def fake_encoder(monkeypatch):
     def load(backbone, preset, weights_dir):
         return made.setdefault((backbone, preset), FakeEncoder(backbone, preset))
 
-    for module in ("intake", "reencode", "project"):
+    for module in ("intake", "reencode"):
         monkeypatch.setattr(f"dn2core.project.{module}.encoder_for", load)
     monkeypatch.setattr(encoders, "encoder_for", load)
     return made

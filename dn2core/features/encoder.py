@@ -13,7 +13,7 @@ import numpy as np
 from dn2core.errors import Refused
 from dn2core.features import runtime as runtimes
 from dn2core.features.backbones import Backbone, backbone_of
-from dn2core.features.preprocess import prepare, preset_of, seen_part
+from dn2core.features.preprocess import prepare, preset_of
 from dn2core.features.weights import load_state, locate
 
 Progress = Callable[[int, int | None], None]
@@ -101,10 +101,6 @@ class Encoder:
     def view(self, image: np.ndarray) -> np.ndarray:
         """Exactly what the network sees of a (h, w, 3) uint8 image: (side, side, 3) uint8."""
         return prepare(image, self.preset, self.backbone.input_side)
-
-    def seen_part(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom of what the network sees of an image of this size, in shares of its sides."""
-        return seen_part(width, height, self.preset, self.backbone.input_side)
 
     def encode(self, images: Iterable[np.ndarray], *, progress: Progress | None = None) -> np.ndarray:
         """(h, w, 3) uint8 images of any sizes -> (n, dim) float32, in their order.

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from dn2core.errors import DN2Error, NotFound, Refused, StorageError
+from dn2core.features.backbones import backbone_of
+from dn2core.features.preprocess import prepare, preset_of, seen_part
 from dn2core.ingest import Limits, decode, safe_copy, thumbnail
 from dn2core.project import fsio, maps, vectors
 from dn2core.project.catalogue import PROJECT_TABLES, Database, dump
-from dn2core.project.encoders import encoder_for
 from dn2core.project.jobs import JobQueue
 from dn2core.project.judging import judge
 from dn2core.project.paths import below, by_hash, folder_roots
@@ -228,14 +229,15 @@ class Project:
 
     def what_network_saw(self, item_id: int) -> np.ndarray:
         """The very pixels that went into the network: (side, side, 3) uint8."""
-        item, encoder = self.item(item_id), self._encoder()
+        item, (preset, side) = self.item(item_id), self._seen_as()
         data = self.original(item.sha256, item.format)
-        return encoder.view(decode(data, limits=self.limits, at_least=encoder.decode_side).image)
+        image = decode(data, limits=self.limits, at_least=preset_of(preset).short_side(side)).image
+        return prepare(image, preset, side)
 
     def seen_part(self, item_id: int) -> tuple[float, float, float, float]:
         """Left, top, right and bottom of what the network saw, in shares of the picture's width and height."""
         item = self.item(item_id)
-        return self._encoder().seen_part(item.width, item.height)
+        return seen_part(item.width, item.height, *self._seen_as())
 
     # images are judged
 
@@ -381,9 +383,10 @@ class Project:
         with self.db.write() as db:
             write_meta(db, changed=time.time(), **meta)
 
-    def _encoder(self):
+    def _seen_as(self) -> tuple[str, int]:
+        """Preset and input side of the features in use; neither needs the network itself."""
         chosen = self.state() or self.settings()
-        return encoder_for(chosen.backbone, chosen.preset, self.weights_dir)
+        return chosen.preset, backbone_of(chosen.backbone).input_side
 
     def _incoming(self, batch: int) -> Path:
         return below(self.folder / "incoming", str(int(batch)))

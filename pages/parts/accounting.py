@@ -6,6 +6,8 @@ import streamlit as st
 from pages.parts.header import moment, number_row
 from pages.parts.text import distinct, number, sentence, show, t, tn
 
+SHOWN = 50  # deliveries that a page offers, the newest ones
+
 
 def batch_words(batch) -> str:
     """One batch in one line, plain text: when, from where, and the three counts."""
@@ -38,7 +40,7 @@ def accounting(project, batches: list, *, key: str) -> None:
     batches = [batch for batch in batches if batch.finished is not None]
     if not batches:
         return
-    newest_first = sorted(batches, key=lambda batch: batch.id, reverse=True)
+    newest_first = sorted(batches, key=lambda batch: batch.id, reverse=True)[:SHOWN]
     by_id = {batch.id: batch for batch in newest_first}
     chosen = newest_first[0].id
     if len(newest_first) > 1:
@@ -46,7 +48,7 @@ def accounting(project, batches: list, *, key: str) -> None:
             t("Delivery"),
             list(by_id),
             format_func=distinct({batch.id: batch_words(batch) for batch in reversed(newest_first)}).get,
-            key=f"{key}_batch",
+            key=f"{key}_batch_{project.id}_{newest_first[0].id}",
         )
     batch = by_id[chosen]
     number_row(
@@ -65,7 +67,7 @@ def accounting(project, batches: list, *, key: str) -> None:
         ["rejected", "duplicate", "accepted"],
         default="rejected" if batch.rejected else "duplicate",
         format_func=lambda status: _status_words(status, batch),
-        key=f"{key}_status_{batch.id}",
+        key=f"{key}_status_{project.id}_{batch.id}",
         label_visibility="collapsed",
     )
     if wanted:

@@ -15,13 +15,15 @@ def backbone_choice(project) -> None:
     settings, state = project.settings(), project.state()
     used = state or settings
     title = md(backbone_title(used.backbone))
-    with st.expander(t("Features: {backbone}", backbone=title), icon=":material/hub:", key="dn2_features"):
+    with st.expander(
+        t("Features: {backbone}", backbone=title), icon=":material/hub:", key=f"dn2_features_{project.id}"
+    ):
         backbone = st.selectbox(
             t("Network"),
             list(BACKBONES),
             index=_position(list(BACKBONES), used.backbone),
             format_func=lambda name: f"{BACKBONES[name].title} · {weights_words(name)}",
-            key="dn2_backbone",
+            key=f"dn2_backbone_{project.id}",
         )
         presets = {
             "whole": t("The whole image (recommended)"),
@@ -32,7 +34,7 @@ def backbone_choice(project) -> None:
             list(presets),
             index=_position(list(presets), used.preset),
             format_func=presets.get,
-            key="dn2_preset",
+            key=f"dn2_preset_{project.id}",
         )
         if (backbone, preset) == (used.backbone, used.preset):
             st.caption(t("In use."))

@@ -7,9 +7,9 @@ from pages.parts.results import Cells
 
 def browse(project, pictures: Cells, *, key: str, height: int, cell: int = 148) -> None:
     """Draw pictures of a project; the one chosen opens, and the one that was open last is marked."""
-    last = last_image()
+    last = last_image(project)
     opened = component.gallery(
-        key=key,
+        key=f"{key}_{project.id}",
         project_id=project.id,
         ids=pictures.ids,
         captions=pictures.captions,

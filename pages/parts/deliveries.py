@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from pages.parts.accounting import source_word
+from pages.parts.accounting import SHOWN, source_word
 from pages.parts.header import moment
 from pages.parts.look import raw
 from pages.parts.text import number, t
@@ -11,7 +11,7 @@ from pages.parts.text import number, t
 
 def deliveries(batches: list) -> None:
     """A table, newest first: when, from where, how many were flagged then, and by which normals."""
-    table = delivery_table(batches)
+    table = delivery_table(batches[:SHOWN])
     st.dataframe(
         table,
         hide_index=True,
@@ -19,6 +19,8 @@ def deliveries(batches: list) -> None:
         key="dn2_deliveries",
         alt=t("Deliveries with the version of the normals that judged them"),
     )
+    if len(batches) > SHOWN:
+        st.caption(t("The newest {n} of {all}.", n=number(SHOWN), all=number(len(batches))))
     st.caption(
         t(
             "The table keeps what was found when each delivery came. "

@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from dn2core.errors import DN2Error
 from pages.parts.charts import score_histogram
 from pages.parts.components.compare_zoom import compare_zoom
 from pages.parts.components.gallery import gallery
@@ -27,9 +26,10 @@ def show_image(item_id: int) -> None:
     st.rerun()
 
 
-def last_image() -> int | None:
-    """The picture that was open last in this session, to which a gallery returns."""
-    return st.session_state.get(LAST)
+def last_image(project) -> int | None:
+    """The picture of the project that was open last in this session, to which a gallery returns."""
+    project_id, item_id = st.session_state.get(LAST, (None, None))
+    return item_id if project_id == project.id else None
 
 
 def open_detail(project, shown, item_id: int, order: list[int], judged=None) -> None:
@@ -46,7 +46,7 @@ def open_detail(project, shown, item_id: int, order: list[int], judged=None) -> 
         problem("NOT_FOUND", {"what": t("The image")})
         st.button(t("Back"), key="dn2_back", icon=":material/arrow_back:", on_click=_close)
         return
-    st.session_state[LAST] = item_id
+    st.session_state[LAST] = (project.id, item_id)
     neighbours = shown.neighbours_of(item_id, judged.k)
     _way(one, order)
     left, right = st.columns([7, 5], gap="medium")
@@ -195,10 +195,7 @@ def _picture(project, one, neighbours: list) -> None:
 
 def _outline(project, item_id: int) -> tuple | None:
     """What the network saw of the picture, where that is not all of it."""
-    try:
-        part = project.seen_part(item_id)
-    except DN2Error:  # weights that are gone must not hide the picture
-        return None
+    part = project.seen_part(item_id)
     return None if part == (0, 0, 1, 1) else part
 
 

@@ -74,34 +74,28 @@ def _too_many() -> str:
 
 
 def _folder(project, role: str, key: str) -> None:
-    batch_key = f"{key}_batch_{project.id}"
-    batch = st.session_state.get(batch_key)
-    if batch is None:
-        batch = st.session_state[batch_key] = project.new_batch(role, "folder")
     lost = st.session_state.pop(f"{key}_lost", None)
     if lost:
-        st.warning(md(_lost_words(lost)), icon=":material/sync_problem:")
-    finished = folder_upload(key=f"{key}_folder_{batch}", project_id=project.id, batch=batch)
+        st.warning(md(_lost_words(lost["bad"], lost["reason"])), icon=":material/sync_problem:")
+    finished = folder_upload(key=f"{key}_folder_{project.id}", project_id=project.id, role=role)
     if finished is None:
         return
-    if finished.get("bad"):
-        st.session_state[f"{key}_lost"] = list(finished["bad"])
-    del st.session_state[batch_key]
-    if finished.get("sent"):
-        project.submit(batch)
+    if finished["bad"]:
+        st.session_state[f"{key}_lost"] = finished
     st.rerun()
 
 
-def _lost_words(names: list[str]) -> str:
+def _lost_words(names: list[str], reason: str) -> str:
     few = ", ".join(show(name) for name in names[:5])
     if len(names) > 5:
         few = t("{names} and more", names=few)
-    return tn(
+    words = tn(
         "{n} file did not arrive: {names}. Choose it again.",
         "{n} files did not arrive: {names}. Choose them again.",
         len(names),
         names=few,
     )
+    return f"{words} {reason}".strip()
 
 
 def _server(project, role: str, key: str) -> None:

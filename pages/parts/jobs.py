@@ -1,9 +1,12 @@
 """Work in the background as a page shows it: how far, how fast, how long, and a way out."""
 
+from contextlib import contextmanager
+
 import streamlit as st
 
-from dn2core.errors import DN2Error
-from pages.parts.service import store
+from dn2core.errors import DN2Error, StorageError
+from pages.parts.header import problem
+from pages.parts.service import current_project, store
 from pages.parts.text import md, number, sentence, t
 
 POLL_SECONDS = 0.7
@@ -43,6 +46,30 @@ def last_failure(project, kind: str) -> None:
             help=t("Goes on with the files that were given; what is finished is kept."),
             on_click=project.submit,
             args=(batch,),
+        )
+
+
+@contextmanager
+def repairing():
+    """Where stored vectors are damaged the page cannot judge: say so, and offer to encode the images anew."""
+    try:
+        yield
+    except StorageError as error:
+        project = current_project() if error.code == "VECTORS_DAMAGED" else None
+        if project is None:
+            raise
+        if job_panel(project, ("reencode",)):
+            st.caption(t("The images are being encoded anew; nothing else is lost."))
+            return
+        problem(error)
+        used = project.state() or project.settings()
+        st.button(
+            t("Encode the images anew"),
+            key="dn2_repair",
+            type="primary",
+            icon=":material/build:",
+            on_click=project.change_backbone,
+            args=(used.backbone, used.preset),
         )
 
 

@@ -52,11 +52,15 @@ def number(value: float | int | None, places: int = 0) -> str:
 
 def distinct(labels: dict) -> dict:
     """Labels of a choice, by key, the repeated ones numbered: Streamlit finds what was chosen by its label."""
-    seen: dict[str, int] = {}
-    told = {}
+    taken, told = set(labels.values()), {}
+    used: set[str] = set()
     for key, label in labels.items():
-        seen[label] = seen.get(label, 0) + 1
-        told[key] = label if seen[label] == 1 else f"{label} ({seen[label]})"
+        turn, name = 1, label
+        while name in used or (turn > 1 and name in taken):
+            turn += 1
+            name = f"{label} ({turn})"
+        used.add(name)
+        told[key] = name
     return told
 
 

@@ -108,7 +108,9 @@ def test_what_a_crop_left_out_is_outlined(store, project, parts):
     project.change_backbone("efficientnet_lite0", "paper")
     run_pending(store)
     opened("score", project=project.id, image=str(item))
-    assert parts["zoom"]["outline"] == (0.25, 0, 0.75, 1)
+    left, top, right, bottom = parts["zoom"]["outline"]
+    assert left + right == pytest.approx(1, abs=0.01) and right - left == pytest.approx(224 / 341)
+    assert top == pytest.approx(16 / 256) and bottom == pytest.approx(240 / 256)
     opened("score", project=project.id, image=str(item), saw="1")
     assert parts["zoom"]["outline"] is None
 

@@ -198,3 +198,52 @@ def test_a_failed_delivery_can_be_tried_again(store, fake_encoder, monkeypatch):
     assert project.state().n == 5
     at = opened("normals", project=project.id)
     assert not at.error and not [button for button in at.button if button.key == "dn2_again"]
+
+
+def test_damaged_vectors_are_said_and_repaired_from_the_page(store, fake_encoder):
+    from dn2core.project.snapshot import forget
+
+    project = filled(store, "Bolts", 24, scored=3)
+    next(project.vectors_dir.glob("*.npy")).write_bytes(b"rotten")
+    forget(project.id)
+    for page in ("normals", "score", "map", "tune"):
+        at = opened(page, project=project.id)
+        assert not at.exception and "damaged" in at.error[0].value
+    at.button(key="dn2_repair").click().run()
+    assert not at.exception and any("encoded anew" in text for text in texts(at.main))
+    run_pending(store)
+    at = opened("normals", project=project.id)
+    assert not at.error and project.snapshot().normals.ids.shape == (24,)
+
+
+def test_the_accounting_moves_on_to_the_newest_delivery(store, fake_encoder):
+    project = filled(store, "Bolts", 5)
+    give(project, "normal", [jpeg(50)])
+    run_pending(store)
+    at = opened("normals", project=project.id)
+    assert [metric.value for metric in at.metric if metric.label == "Given"] == ["1"]
+    give(project, "normal", [jpeg(60), b"no image"])
+    run_pending(store)
+    at.run()
+    assert [metric.value for metric in at.metric if metric.label in ("Given", "Rejected")] == ["2", "1"]
+
+
+def test_a_choice_of_features_stays_with_its_project(store, fake_encoder):
+    first, second = filled(store, "First", 5), filled(store, "Second", 5)
+    at = opened("normals", project=first.id)
+    at.radio(key=f"dn2_preset_{first.id}").set_value("paper").run()
+    at.sidebar.selectbox(key="dn2_project").set_value(second.id).run()
+    assert at.radio(key=f"dn2_preset_{second.id}").value == "whole"
+    assert not [button for button in at.button if button.key == "dn2_backbone_go"]
+
+
+def test_the_picture_opened_last_is_marked_in_its_own_project_only(store, fake_encoder, monkeypatch):
+    seen = {}
+    monkeypatch.setattr("pages.parts.components.gallery.gallery", lambda **given: seen.update(given))
+    monkeypatch.setattr("pages.parts.detail.gallery", lambda **given: None)
+    first, second = filled(store, "First", 5), filled(store, "Second", 5)
+    at = opened("normals", project=first.id, image="3")
+    at.button(key="dn2_back").click().run()
+    assert seen["selected"] == 3
+    at.sidebar.selectbox(key="dn2_project").set_value(second.id).run()
+    assert seen["project_id"] == second.id and seen["selected"] is None

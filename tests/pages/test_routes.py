@@ -59,7 +59,7 @@ def test_a_picture_and_what_the_network_saw(browser, project):
     assert whole.headers["content-type"] == "image/jpeg" and whole.headers["x-content-type-options"] == "nosniff"
     assert Image.open(io.BytesIO(whole.content)).size == (40, 30)
     saw = browser.get(url("saw", project.id, item))
-    assert Image.open(io.BytesIO(saw.content)).size == (8, 8) and saw.headers["cache-control"] == "no-store"
+    assert Image.open(io.BytesIO(saw.content)).size == (224, 224) and saw.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("kind", ["thumbs", "image", "saw"])
@@ -77,33 +77,77 @@ def test_only_the_right_token_opens_a_project(browser, store, project, kind):
     assert browser.get(good).status_code == 404
 
 
-def test_a_part_of_a_folder_is_staged_once(browser, project):
-    batch = project.new_batch("scored", "folder")
+def begun(browser, project, role: str = "scored") -> int:
+    return browser.post(url("upload", project.id), params={"role": role}).json()["batch"]
+
+
+def test_a_folder_comes_in_parts_and_is_taken_in_at_its_end(browser, project):
+    batch = begun(browser, project, "normal")
     address = url("upload", project.id, batch)
     names = ["lot 1/a.jpg", "../up.jpg", "ü <b>.jpg"]
     for _ in range(2):  # as when the first answer was lost on the way
         assert browser.post(address, params={"part": "0"}, files=files(*names)).status_code == 200
     assert sorted(staged(project, batch)) == sorted(names)
     assert browser.post(address, params={"part": "1"}, files=files("b.jpg")).status_code == 200
-    assert len(staged(project, batch)) == 4
+    assert browser.post(f"{address}/end").json() == {"kept": 4}
+    [job] = project.jobs.active(project.id)
+    assert job.args == {"batch": batch} and project.batches("normal")[0].id == batch
 
 
-def test_only_an_open_batch_takes_files(browser, store, project):
-    batch = project.new_batch("scored", "folder")
+def test_the_next_folder_is_another_delivery(browser, project):
+    first, second = begun(browser, project), begun(browser, project)
+    for batch, name in ((first, "a.jpg"), (second, "b.jpg")):
+        browser.post(url("upload", project.id, batch), params={"part": "0"}, files=files(name))
+    assert (staged(project, first), staged(project, second)) == (["a.jpg"], ["b.jpg"])
+
+
+def test_a_part_that_is_still_coming_is_not_stored_twice(browser, project):
+    batch = begun(browser, project)
+    with routes._once(token(project.id), batch, "0") as new:
+        assert new
+        again = browser.post(url("upload", project.id, batch), params={"part": "0"}, files=files("a.jpg"))
+        assert again.status_code == 409
+    assert browser.post(url("upload", project.id, batch), params={"part": "0"}, files=files("a.jpg")).json()["kept"]
+    assert staged(project, batch) == []
+
+
+def test_a_part_that_failed_may_come_again(browser, project, monkeypatch):
+    batch = begun(browser, project)
+    with pytest.raises(OSError), routes._once(token(project.id), batch, "0"):
+        raise OSError
     browser.post(url("upload", project.id, batch), params={"part": "0"}, files=files("a.jpg"))
-    project.submit(batch)
-    assert browser.post(url("upload", project.id, batch), params={"part": "1"}, files=files("b.jpg")).status_code == 404
-    assert browser.post(url("upload", project.id, 999), files=files("b.jpg")).status_code == 404
-    assert browser.post(url("upload", store.create("Other").id, batch), files=files("b.jpg")).status_code == 404
-    assert browser.get(url("upload", project.id, batch)).status_code == 405
     assert staged(project, batch) == ["a.jpg"]
 
 
+def test_only_an_open_batch_takes_files(browser, store, project):
+    batch = begun(browser, project)
+    address = url("upload", project.id, batch)
+    browser.post(address, params={"part": "0"}, files=files("a.jpg"))
+    browser.post(f"{address}/end")
+    assert browser.post(address, params={"part": "1"}, files=files("b.jpg")).status_code == 404
+    assert browser.post(f"{address}/end").status_code == 404
+    assert browser.post(url("upload", project.id, 999), files=files("b.jpg")).status_code == 404
+    assert browser.post(url("upload", store.create("Other").id, batch), files=files("b.jpg")).status_code == 404
+    assert browser.get(address).status_code == 405
+    assert browser.post(url("upload", project.id), params={"role": "x"}).status_code == 400
+    assert staged(project, batch) == ["a.jpg"]
+
+
+def test_a_batch_without_files_begins_no_work(browser, project):
+    batch = begun(browser, project)
+    assert browser.post(url("upload", project.id, batch) + "/end").json() == {"kept": 0}
+    assert project.jobs.active(project.id) == []
+
+
 def test_uploads_are_bounded(browser, project, monkeypatch):
-    batch = project.new_batch("scored", "folder")
+    batch = begun(browser, project)
     address = url("upload", project.id, batch)
     many = files(*(f"{i}.jpg" for i in range(routes.PART_FILES + 1)))
     assert browser.post(address, files=many).status_code == 400
+    with monkeypatch.context() as full:
+        full.setattr(routes, "RESERVE_BYTES", 10**18)
+        answer = browser.post(address, files=files("a.jpg"))
+        assert answer.status_code == 507 and "disk is full" in answer.text
     monkeypatch.setattr(routes, "BODY_BYTES", 500)
     assert browser.post(address, files=files("a.jpg")).status_code == 413
     assert browser.post(address, content=iter([b"no length"])).status_code == 413
@@ -118,5 +162,5 @@ def test_a_full_disk_is_told(browser, project, monkeypatch):
         raise StorageError("DISK_FULL")
 
     monkeypatch.setattr(Project, "stage_many", full)
-    answer = browser.post(url("upload", project.id, project.new_batch("scored", "folder")), files=files("a.jpg"))
+    answer = browser.post(url("upload", project.id, begun(browser, project)), files=files("a.jpg"))
     assert answer.status_code == 507 and "disk is full" in answer.text

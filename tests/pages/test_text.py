@@ -165,6 +165,8 @@ def test_repeated_labels_of_a_choice_are_numbered():
     from pages.parts.text import distinct
 
     assert distinct({1: "a", 2: "b", 3: "a", 4: "a"}) == {1: "a", 2: "b", 3: "a (2)", 4: "a (3)"}
+    tricky = distinct({1: "A", 2: "A", 3: "A (2)"})
+    assert tricky == {1: "A", 2: "A (3)", 3: "A (2)"}
 
 
 def test_long_sentences_are_shown_whole():

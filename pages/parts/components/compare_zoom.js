@@ -33,6 +33,11 @@ function build(host) {
       setOutline(pane, i === 0 ? data.outline : null);
       return pane;
     });
+    for (const pane of old) {
+      if (panes.includes(pane)) continue;
+      observer.unobserve(pane.box);
+      pane.img.src = ""; // what is still on its way is not wanted any more
+    }
     pair.replaceChildren(...panes.map((pane) => pane.box));
     layout();
   }
@@ -45,6 +50,7 @@ function build(host) {
     img.draggable = false;
     img.onload = layout;
     img.onerror = () => {
+      if (!img.getAttribute("src")) return;
       img.remove();
       element("div", "message", box).textContent = data.texts.missing;
     };
@@ -133,11 +139,13 @@ function build(host) {
   function drag(box) {
     let last = null;
     box.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
       last = [event.clientX, event.clientY];
       box.setPointerCapture(event.pointerId);
       box.classList.add("moving");
     });
     box.addEventListener("pointermove", (event) => {
+      if (event.buttons === 0) last = null; // let go outside of the window
       if (!last) return;
       move(event.clientX - last[0], event.clientY - last[1]);
       last = [event.clientX, event.clientY];
@@ -152,7 +160,8 @@ function build(host) {
       "wheel",
       (event) => {
         const pane = panes.find((one) => one.box === box);
-        if (!pane) return;
+        const closing = event.deltaY > 0 ? zoom <= 1 : zoom >= MOST;
+        if (!pane || closing) return; // at the end of the zoom the page scrolls
         event.preventDefault();
         const rectangle = box.getBoundingClientRect();
         const at = [event.clientX - rectangle.left, event.clientY - rectangle.top];

@@ -5,10 +5,14 @@ const PART_BYTES = 64e6;
 const LINES = 3;
 const TRIES = 3;
 
+/** Uploads under way, by address and role: they go on when the page that began them is left. */
+const uploads = (window.__dn2Uploads ??= new Map());
+
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const form = kept(parentElement, build);
   form.update(data, (answer) => setTriggerValue("finished", answer));
+  return () => form.rest();
 }
 
 function build(host) {
@@ -27,25 +31,42 @@ function build(host) {
   const zipInput = input({ accept: ".zip", multiple: true, id: "zip" });
   let data = null;
   let finish = () => {};
-  let busy = false;
-  let stopping = null;
 
   function update(newData, onFinished) {
     data = newData;
     finish = onFinished;
-    if (busy) return;
     title.textContent = data.texts.drop;
-    line.textContent = data.texts.hint;
     folder.textContent = data.texts.folder;
     zip.textContent = data.texts.zip;
     stop.textContent = data.texts.stop;
-    idle(true);
+    const running = uploads.get(name());
+    if (running) watch(running);
+    else idle(true);
+  }
+
+  function rest() {
+    const running = data && uploads.get(name());
+    if (running?.tell === progress) running.tell = () => {};
+  }
+
+  function name() {
+    return `${data.url} ${data.role}`;
   }
 
   function idle(yes) {
-    busy = !yes;
+    if (yes) line.textContent = data.texts.hint;
     folder.hidden = zip.hidden = !yes;
     stop.hidden = bar.hidden = yes;
+  }
+
+  function watch(upload) {
+    idle(false);
+    upload.tell = progress;
+    upload.ended = (answer) => {
+      idle(true);
+      finish(answer);
+    };
+    if (upload.last) progress(upload.last);
   }
 
   async function send(files) {
@@ -53,12 +74,15 @@ function build(host) {
       line.textContent = data.texts.empty;
       return;
     }
-    idle(false);
-    stopping = new AbortController();
-    const answer = await sendAll(files, data, stopping.signal, progress);
-    stopping = null;
-    idle(true);
-    finish(answer);
+    const upload = { tell: () => {}, ended: () => {}, stop: new AbortController(), last: null };
+    const key = name();
+    uploads.set(key, upload);
+    watch(upload);
+    window.addEventListener("beforeunload", warn);
+    const answer = await sendAll(files, { ...data }, upload.stop.signal, (state) => upload.tell((upload.last = state)));
+    window.removeEventListener("beforeunload", warn);
+    uploads.delete(key);
+    upload.ended(answer);
   }
 
   function progress({ done, total, bytes, all, left }) {
@@ -66,7 +90,7 @@ function build(host) {
     const mb = (value) => (value / 1e6).toLocaleString(undefined, { maximumFractionDigits: value < 1e7 ? 1 : 0 });
     let text = fill(data.texts.sending, { done, total, mb: mb(bytes), all: mb(all) });
     if (left > 2) text += ` · ${fill(data.texts.left, { s: Math.round(left) })}`;
-    line.textContent = stopping?.signal.aborted ? data.texts.stopped : text;
+    line.textContent = uploads.get(name())?.stop.signal.aborted ? data.texts.stopped : text;
   }
 
   function input(options) {
@@ -90,18 +114,18 @@ function build(host) {
   folder.addEventListener("click", () => folderInput.click());
   zip.addEventListener("click", () => zipInput.click());
   stop.addEventListener("click", () => {
-    stopping?.abort();
+    uploads.get(name())?.stop.abort();
     line.textContent = data.texts.stopped;
   });
   drop.addEventListener("dragover", (event) => {
     event.preventDefault();
-    drop.classList.toggle("over", !busy);
+    drop.classList.toggle("over", !uploads.has(name()));
   });
   drop.addEventListener("dragleave", () => drop.classList.remove("over"));
   drop.addEventListener("drop", async (event) => {
     event.preventDefault();
     drop.classList.remove("over");
-    if (busy) return;
+    if (uploads.has(name())) return;
     // The entries must be taken before the first await: afterwards the browser has emptied the list.
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
     const files = [];
@@ -110,7 +134,12 @@ function build(host) {
     }
     send(files);
   });
-  return { update };
+  return { update, rest };
+}
+
+/** Asks before a tab is closed in the middle of an upload. */
+function warn(event) {
+  event.preventDefault();
 }
 
 /** All files below a dropped entry, with their paths. */
@@ -129,9 +158,13 @@ async function listed(entry, files, tell) {
   }
 }
 
+/** Opens a batch, sends the files and closes it: what arrived is taken in, also when it was stopped half-way. */
 async function sendAll(files, data, signal, progress) {
   const readable = files.filter((one) => one.file && one.file.size <= data.largest);
   const bad = files.filter((one) => !readable.includes(one)).map((one) => one.name);
+  const begun = await post(`${data.url}?role=${data.role}`, null);
+  if (begun.status !== 200) return { sent: 0, bad: files.map((one) => one.name), reason: reasonOf(begun) };
+  const address = `${data.url}/${JSON.parse(begun.text).batch}`;
   const parts = inParts(readable);
   const all = readable.reduce((sum, one) => sum + one.file.size, 0);
   const began = performance.now();
@@ -139,6 +172,7 @@ async function sendAll(files, data, signal, progress) {
   let sent = 0;
   let arrived = 0;
   let next = 0;
+  let reason = "";
   const tell = () => {
     const bytes = arrived + [...flying.values()].reduce((sum, some) => sum + some, 0);
     const left = bytes ? ((performance.now() - began) / 1000) * (all / bytes - 1) : 0;
@@ -148,23 +182,31 @@ async function sendAll(files, data, signal, progress) {
     while (next < parts.length && !signal.aborted) {
       const number = next++;
       const part = parts[number];
-      const kept = await sendPart(`${data.url}?part=${number}`, part, signal, (bytes) => {
+      const answer = await sendPart(`${address}?part=${number}`, part, signal, (bytes) => {
         flying.set(number, bytes);
         tell();
       });
       flying.delete(number);
-      if (kept) {
+      if (answer.status === 200) {
         sent += part.length;
         arrived += part.reduce((sum, one) => sum + one.file.size, 0);
       } else if (!signal.aborted) {
         bad.push(...part.map((one) => one.name));
+        reason ||= reasonOf(answer);
       }
       tell();
     }
   };
   tell();
   await Promise.all(Array.from({ length: LINES }, work));
-  return { sent, bad };
+  const ended = await sendPart(`${address}/end`, null);
+  if (ended.status !== 200) return { sent: 0, bad: files.map((one) => one.name), reason: reasonOf(ended) };
+  return { sent, bad, reason };
+}
+
+/** What the server says of a refusal, where it says it in a sentence. */
+function reasonOf(answer) {
+  return [413, 507].includes(answer.status) ? answer.text.slice(0, 300) : "";
 }
 
 function inParts(files) {
@@ -184,28 +226,28 @@ function inParts(files) {
 }
 
 async function sendPart(url, part, signal, sending) {
-  for (let attempt = 1; attempt <= TRIES && !signal.aborted; attempt += 1) {
-    const status = await post(url, part, signal, sending);
-    if (status === 200) return true;
-    if (status === 404 || status === 413) return false; // trying again would not help
+  let answer = { status: 0, text: "" };
+  for (let attempt = 1; attempt <= TRIES && !signal?.aborted; attempt += 1) {
+    answer = await post(url, part, signal, sending);
+    if ([200, 404, 413, 507].includes(answer.status)) return answer; // trying again would change nothing
     await new Promise((resolve) => setTimeout(resolve, 500 * attempt));
   }
-  return false;
+  return answer;
 }
 
-/** One POST; XMLHttpRequest, because fetch tells nothing of an upload's progress. Resolves to the status, 0 if lost. */
+/** One POST; XMLHttpRequest, because fetch tells nothing of an upload's progress. Status 0: it was lost. */
 function post(url, part, signal, sending) {
   return new Promise((resolve) => {
     const form = new FormData();
-    for (const one of part) form.append("f", one.file, one.name);
+    for (const one of part ?? []) form.append("f", one.file, one.name);
     const request = new XMLHttpRequest();
     const abort = () => request.abort();
-    signal.addEventListener("abort", abort);
+    signal?.addEventListener("abort", abort);
     request.open("POST", url);
-    request.upload.onprogress = (event) => sending(event.loaded);
+    if (sending) request.upload.onprogress = (event) => sending(event.loaded);
     request.onloadend = () => {
-      signal.removeEventListener("abort", abort);
-      resolve(request.status);
+      signal?.removeEventListener("abort", abort);
+      resolve({ status: request.status, text: request.responseText });
     };
     request.send(form);
   });

@@ -7,16 +7,21 @@ from pages.parts.text import t
 _folder_upload = register("folder_upload")
 
 
-def folder_upload(*, key: str, project_id: str, batch: int) -> dict | None:
-    """Draw the drop area; what was dropped or chosen goes to the batch.
+def folder_upload(*, key: str, project_id: str, role: str) -> dict | None:
+    """Draw the drop area; what is dropped or chosen becomes a batch and its job, also when the page is left meanwhile.
+
+    Args:
+        role: "normal" or "scored".
 
     Returns:
-        once all is sent: {"sent": number of files that arrived, "bad": names of those that did not}; else None.
+        once all is sent: {"sent": number of files that arrived, "bad": names of those that did not, "reason": what
+        the server said of it, if anything}; else None.
     """
     result = _folder_upload(
         key=key,
         data={
-            "url": url("upload", project_id, batch),
+            "url": url("upload", project_id),
+            "role": role,
             "largest": BODY_BYTES,
             "texts": {
                 "drop": t("Drop a folder or a ZIP here"),
@@ -34,4 +39,10 @@ def folder_upload(*, key: str, project_id: str, batch: int) -> dict | None:
         on_finished_change=lambda: None,
     )
     finished = done(result, "finished")
-    return None if finished is None else {"sent": int(finished["sent"]), "bad": [str(one) for one in finished["bad"]]}
+    if finished is None:
+        return None
+    return {
+        "sent": int(finished["sent"]),
+        "bad": [str(name) for name in finished["bad"]],
+        "reason": str(finished.get("reason") or ""),
+    }

@@ -41,6 +41,10 @@ function build(host) {
     const ids = new Float64Array(parts[0].buffer);
     const sameList = ids.length === list.ids.length && ids.every((id, i) => id === list.ids[i]);
     const first = !head.url;
+    if (newHead.url !== head.url) {
+      failures = 0;
+      retry.hidden = true;
+    }
     head = newHead;
     name = String(key ?? "");
     list = {

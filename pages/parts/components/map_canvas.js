@@ -3,6 +3,7 @@
 const GRID = 65535;
 const CLICK = 4; // px: a shorter way of the pointer is a click
 const REACH = 12; // px around a click in which a point is found
+const LEAST = 0.8;
 const MOST = 200;
 
 export default function (component) {
@@ -45,7 +46,10 @@ function build(host) {
 
   function show({ head: newHead, parts }) {
     head = newHead;
+    const before = x;
     x = new Uint16Array(parts[0].buffer);
+    const samePoints = before?.length === x.length && before.every((value, i) => value === x[i]);
+    if (!samePoints) path = []; // an area of another map means nothing on this one
     y = new Uint16Array(parts[1].buffer);
     colour = parts[2];
     stage.style.height = `${head.height}px`;
@@ -175,7 +179,7 @@ function build(host) {
   function zoomBy(factor, px, py) {
     const [w, h] = size();
     const before = toGrid(px ?? w / 2, py ?? h / 2);
-    scale = Math.min(MOST, Math.max(0.8, scale * factor));
+    scale = Math.min(MOST, Math.max(LEAST, scale * factor));
     const after = toGrid(px ?? w / 2, py ?? h / 2);
     centre = [centre[0] + before[0] - after[0], centre[1] + before[1] - after[1]];
     redraw();
@@ -195,12 +199,14 @@ function build(host) {
 
   let pointer = null;
   over.addEventListener("pointerdown", (event) => {
+    if (event.button > 1) return;
     const at = [event.offsetX, event.offsetY];
     pointer = { start: at, last: at, way: 0, moves: moving || event.shiftKey || event.button === 1 };
     over.setPointerCapture(event.pointerId);
     if (!pointer.moves) path = [toGrid(...at)];
   });
   over.addEventListener("pointermove", (event) => {
+    if (event.buttons === 0) pointer = null; // let go outside of the window
     if (!pointer) return;
     const at = [event.offsetX, event.offsetY];
     pointer.way += Math.hypot(at[0] - pointer.last[0], at[1] - pointer.last[1]);
@@ -228,6 +234,7 @@ function build(host) {
   over.addEventListener(
     "wheel",
     (event) => {
+      if (event.deltaY > 0 ? scale <= LEAST : scale >= MOST) return; // at the end of the zoom the page scrolls
       event.preventDefault();
       zoomBy(Math.exp(-event.deltaY / 300), event.offsetX, event.offsetY);
     },

@@ -76,6 +76,8 @@ function picture(url, id) {
 }
 
 function keepPicture(url, id, blobUrl) {
+  const before = pictures.get(`${url}#${id}`);
+  if (before) URL.revokeObjectURL(before);
   pictures.set(`${url}#${id}`, blobUrl);
   while (pictures.size > PICTURES_KEPT) {
     const [oldest, address] = pictures.entries().next().value;
