@@ -196,14 +196,15 @@ class JobQueue:
             )
 
     def forgive(self, job_id: int) -> None:
-        """The cause of the crashes was found and set aside: count attempts anew."""
+        """The cause of the crashes was found, or was none of the job's: count attempts anew."""
         with self._db.write() as db:
             db.execute("UPDATE jobs SET attempts = 1 WHERE id = ?", (job_id,))
 
     def orphaned(self, pid: int | None = None) -> None:
         """Requeue the running jobs of a worker that died; give up on those that keep killing theirs.
 
-        Without a pid those of all workers, after an end that was not their fault: nothing is given up.
+        Without a pid those of all workers, after an end that was not their fault: nothing is given up. One
+        attempt stays counted, so that an intake looks out for a file that may have ended them all.
         """
         with self._db.read() as db:
             rows = db.execute(
@@ -218,6 +219,8 @@ class JobQueue:
                 self.finish(row["id"], "failed", "JOB_CRASHED", {"attempts": row["attempts"]})
             else:
                 self.requeue(row["id"])
+                if pid is None and row["attempts"] > 1:
+                    self.forgive(row["id"])
 
     def sign_of_life(self, pid: int) -> tuple[float, int] | None:
         """(the last sign, for how many seconds it suffices) of the job that process `pid` runs; None without one."""

@@ -41,7 +41,7 @@ def judge(project: "Project", finishing: int | None = None) -> None:
             ).fetchall()
             judged = [(dump(_judged(view, verdicts, row["id"])), row["id"]) for row in rows]
             db.executemany("UPDATE batches SET judged = ? WHERE id = ?", judged)
-    project.touch(flagged=int(verdicts.flagged.sum()) if view and len(view.scored) else None)
+    project.touch(flagged=_flagged(verdicts) if view and len(view.scored) else None)
     if view and len(view.scored) and not maps.has_map(project, view):
         project.submit_map()
 
@@ -55,5 +55,10 @@ def _judged(view: Snapshot, verdicts: Judgement, batch: int) -> dict:
         "k": verdicts.k,
         "limit": None if np.isnan(verdicts.limit) else float(verdicts.limit),
         "scored": int(mine.sum()),
-        "flagged": int(verdicts.flagged[mine].sum()),
+        "flagged": _flagged(verdicts, mine),
     }
+
+
+def _flagged(verdicts: Judgement, which=slice(None)) -> int | None:
+    """How many are flagged; None without a limit, when nothing was judged."""
+    return None if np.isnan(verdicts.limit) else int(verdicts.flagged[which].sum())

@@ -174,7 +174,7 @@ def test_a_file_that_only_was_in_hand_is_not_blamed(project, store):
     batch = give(project, "normal", tiny(5))
     job = store.jobs.claim("compute")
     intake._suspect(project, job).write_text("3")
-    store.jobs.orphaned()
+    store.jobs.orphaned(_pid(store, job.id))
     run_pending(store)
     assert counts(project, batch) == (5, 5, 0, 0)
 
@@ -182,7 +182,7 @@ def test_a_file_that_only_was_in_hand_is_not_blamed(project, store):
 def test_while_a_chunk_is_saved_nobody_is_suspected(project, store, monkeypatch):
     give(project, "normal", tiny(70))
     job = store.jobs.claim("compute")
-    store.jobs.orphaned()
+    store.jobs.orphaned(_pid(store, job.id))
     real, suspects = intake._save, []
     monkeypatch.setattr(
         intake, "_save", lambda *args: (suspects.append(intake._suspect(project, job).exists()), real(*args))
@@ -203,6 +203,15 @@ def test_after_too_many_crashes_the_batch_is_closed_with_what_is_finished(projec
     assert counts(project, batch) == (100, 64, 0, 36)
     assert {outcome.code for outcome in project.outcomes(batch, "rejected")} == {"JOB_CRASHED"}
     assert project.state().n == 64
+
+
+def test_however_often_the_server_is_killed_nothing_is_given_up(project, store):
+    batch = give(project, "normal", tiny(5))
+    for _ in range(5):
+        store.jobs.claim("compute")
+        store.jobs.orphaned()
+    run_pending(store)
+    assert counts(project, batch) == (5, 5, 0, 0)
 
 
 def _pid(store, job_id):

@@ -112,6 +112,7 @@ def test_jobs_of_a_server_that_died_are_queued_again_however_often(store):
     for _ in range(6):
         assert store.jobs.claim("projection").id == job
         store.jobs.orphaned()
+        assert store.jobs.job(job).attempts == 1
 
 
 def test_a_job_that_is_being_stopped_can_be_asked_for_anew(store):

@@ -162,6 +162,7 @@ def test_one_normal_gives_scores_but_no_limit(project, store, picture):
     run_pending(store)
     verdicts = project.snapshot().judge()
     assert np.isnan(verdicts.limit) and verdicts.verdicts.tolist() == ["review"]
+    assert store.projects()[0].flagged is None and project.batches("scored")[0].judged["flagged"] is None
 
 
 def test_thumbnails_are_made_again_when_lost(judged):
