@@ -130,6 +130,15 @@ def test_a_pipe_is_not_waited_for(data, normals, capsys):
     assert "rejected  good/pipe.png: The file cannot be read: not a regular file." in capsys.readouterr().out
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_where_no_file_can_be_read_each_reason_is_told(data, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.png")
+    assert main(["build", "Bracket", str(tmp_path / "pipe.png")]) == 2
+    told = capsys.readouterr()
+    assert "rejected  pipe.png: The file cannot be read: not a regular file." in told.out
+    assert "Nothing to import" in told.err
+
+
 def test_nothing_accepted_is_exit_code_1(data, tmp_path):
     (tmp_path / "empty.jpg").write_bytes(b"")
     assert main(["build", "Bracket", str(tmp_path / "empty.jpg")]) == 1
@@ -169,7 +178,7 @@ def test_score_takes_another_k(data, normals, suspects, tmp_path):
     assert store.open(store.projects()[0].id).settings().k == 2, "looking at another k changes no setting"
 
 
-def test_images_scored_before_are_in_the_results_again(data, normals, suspects, tmp_path):
+def test_images_scored_before_are_in_the_results_again(data, normals, suspects, tmp_path, capsys):
     main(["build", "Bracket", str(normals)])
     main(["score", "Bracket", str(suspects / "alike.png")])
     table = tmp_path / "results.csv"
@@ -177,7 +186,17 @@ def test_images_scored_before_are_in_the_results_again(data, normals, suspects, 
     assert len(rows_of(table)) == 2
     assert main(["score", "Bracket", str(suspects / "half.png"), "--csv", str(table)]) == 0
     (row,) = rows_of(table)
-    assert row["file"] == "new/half.png"
+    assert row["file"] == "half.png", "as it is called now, not as it was before"
+    assert "reject    half.png: score" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("k", ["0", "100"])
+def test_a_k_out_of_range_is_refused_before_anything_is_copied(data, normals, suspects, capsys, k):
+    main(["build", "Bracket", str(normals)])
+    assert main(["score", "Bracket", str(suspects), "--k", k]) == 2
+    assert f"Expected k from 1 to 50, got {k}." in capsys.readouterr().err
+    store = Store(data)
+    assert store.projects()[0].scored == 0 and store.open(store.projects()[0].id).batches("scored") == []
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ def build(name: str, paths: list[str], *, preset: str | None = None, backbone: s
 
 
 def score(name: str, paths: list[str], *, csv: str | None = None, k: int | None = None) -> int:
+    if k is not None:
+        Settings(k=k)  # refuses one that is out of range, before anything is copied
     listing, store = list_files(paths), Store(data_dir())
     project = _find(store, name)
     if project is None:
@@ -41,12 +43,12 @@ def score(name: str, paths: list[str], *, csv: str | None = None, k: int | None 
 
     snapshot = project.snapshot()
     judgement = snapshot.judge(k)
-    positions = _positions(snapshot.scored, _arrived(project, batch))
-    _print_summary(snapshot, judgement, positions)
+    names = _positions(snapshot.scored, _arrived(project, batch))
+    _print_summary(snapshot, judgement, names)
     if csv:
-        Path(csv).write_bytes(results_csv(snapshot, judgement, positions=positions))
+        Path(csv).write_bytes(results_csv(snapshot, judgement, positions=list(names), names=list(names.values())))
         print(f"Results: {csv}")
-    return 0 if len(positions) else 1
+    return 0 if names else 1
 
 
 def _find(store: Store, name: str) -> Project | None:
@@ -71,36 +73,47 @@ def _take_in(store: Store, project: Project, role: Role, listing: Listing) -> in
     """Stage, submit, wait, and print what became of every file; returns the batch."""
     batch = project.new_batch(role, "command line")
     unreadable = stage_files(project, batch, listing.files)
+    _print_rejected(unreadable)
     work_off(store, project.submit(batch))
-    rejected = [(show(o.name), o.sentence) for o in project.outcomes(batch, "rejected")]
-    rejected += [(show(name), reason) for name, reason in unreadable]
-    for name, reason in rejected:
-        print(f"rejected  {name}: {reason}")
+    refused = [(outcome.name, outcome.sentence) for outcome in project.outcomes(batch, "rejected")]
+    _print_rejected(refused)
     accepted, duplicate = (len(project.outcomes(batch, status)) for status in ("accepted", "duplicate"))
-    given = accepted + duplicate + len(rejected)
-    print(f"{_count(given, 'image')} given: {accepted} accepted, {duplicate} duplicate, {len(rejected)} rejected")
+    rejected = len(unreadable) + len(refused)
+    given = accepted + duplicate + rejected
+    print(f"{_count(given, 'image')} given: {accepted} accepted, {duplicate} duplicate, {rejected} rejected")
     if listing.ignored:
         print(f"{_count(listing.ignored, 'system file')} ignored")
     return batch
 
 
-def _arrived(project: Project, batch: int) -> list[int]:
-    """Items of the batch's files, those that were there before included."""
-    return [outcome.item_id for outcome in project.outcomes(batch) if outcome.item_id is not None]
+def _print_rejected(files: list[tuple[str, str]]) -> None:
+    for name, reason in files:
+        print(f"rejected  {show(name)}: {reason}")
 
 
-def _positions(scored, items: list[int]) -> np.ndarray:
-    """Rows of these items, each once, in the order of the files."""
+def _arrived(project: Project, batch: int) -> dict[int, str]:
+    """Items of the batch's files, those that were there before included, each by the first name given now."""
+    arrived: dict[int, str] = {}
+    for outcome in project.outcomes(batch):
+        if outcome.item_id is not None:
+            arrived.setdefault(outcome.item_id, outcome.name)
+    return arrived
+
+
+def _positions(scored, items: dict[int, str]) -> dict[int, str]:
+    """Rows of these items and their names, in the order of the files."""
     row = {int(item_id): position for position, item_id in enumerate(scored.ids)}
-    return np.array(list(dict.fromkeys(row[item] for item in items if item in row)), np.int64)
+    return {row[item]: name for item, name in items.items() if item in row}
 
 
-def _print_summary(snapshot, judgement, positions: np.ndarray) -> None:
+def _print_summary(snapshot, judgement, names: dict[int, str]) -> None:
+    """`names` of the rows of interest, as they were given."""
+    positions = np.array(list(names), np.int64)
     flagged = positions[judgement.flagged[positions]]
     for position in flagged[np.argsort(-judgement.scores[flagged], kind="stable")]:
         percentile = judgement.percentiles[position]
         print(
-            f"{judgement.verdicts[position]:<8}  {show(snapshot.scored.names[position])}: score "
+            f"{judgement.verdicts[position]:<8}  {show(names[int(position)])}: score "
             f"{judgement.scores[position]:.4g}, farther than {percentile:.1f} % of the normals"
         )
     if np.isnan(judgement.limit):

@@ -86,7 +86,8 @@ class Snapshot:
 
     def judge(self, k: int | None = None, percentile: float | None = None) -> Judgement:
         """Scores and verdicts at k and percentile; the project's own settings by default."""
-        return self.table.judge(k or self.settings.k, percentile or self.settings.percentile)
+        k = self.settings.k if k is None else k
+        return self.table.judge(k, self.settings.percentile if percentile is None else percentile)
 
     def neighbours_of(self, item_id: int, k: int) -> list[Neighbour]:
         """The k nearest normals of an item, nearest first; a normal is not its own neighbour.

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,12 @@ _BOM = "\ufeff"
 
 
 def results_csv(
-    snapshot: "Snapshot", judgement: "Judgement", *, positions: np.ndarray | None = None, bom: bool = False
+    snapshot: "Snapshot",
+    judgement: "Judgement",
+    *,
+    positions: Sequence[int] | np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+    bom: bool = False,
 ) -> bytes:
     """Scored images with their verdicts and the normals behind them, as UTF-8 CSV (comma, CRLF).
 
@@ -27,9 +33,11 @@ def results_csv(
 
     Args:
         positions: rows of `snapshot.scored` in the order wanted; all as they came by default.
+        names: what the files of these rows are called; as in the project by default.
         bom: begin with the mark by which Excel knows UTF-8.
     """
     positions = np.arange(len(snapshot.scored)) if positions is None else np.asarray(positions, np.int64)
+    files = [snapshot.scored.names[at] for at in positions] if names is None else names
     k = judgement.k
     normals = [text_cell(name) for name in snapshot.normals.names]
     scores = _numbers(judgement.scores[positions])
@@ -49,7 +57,7 @@ def results_csv(
             for index, distance in zip(snapshot.found.indices[at, :k], distances[row], strict=True)
             for cell in (normals[index], distance)
         ]
-        file = text_cell(snapshot.scored.names[at])
+        file = text_cell(files[row])
         writer.writerow(
             (file, scores[row], percentiles[row], judgement.verdicts[at], k, threshold, *near, *shared)
         )

@@ -1,13 +1,14 @@
 """Snapshots grow step by step and equal, bit for bit, those that are built anew; scores as by hand."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
-from dn2core.errors import NotFound
+from dn2core.errors import NotFound, Refused
 from dn2core.project import Settings, run_pending
 from dn2core.project import snapshot as module
+from dn2core.project.project import write_meta
 from tests.project.helpers import give
 
 
@@ -139,7 +140,8 @@ def test_what_changes_while_a_snapshot_is_built_is_not_filed_under_the_old_gener
     real = module._build
 
     def build(p):
-        project.save_settings(replace(before, k=4))
+        with project.db.write() as db:
+            write_meta(db, settings=asdict(replace(before, k=4)))
         return real(p)
 
     with monkeypatch.context() as patch:
@@ -168,6 +170,14 @@ def test_the_neighbours_of_an_image_are_the_nearest_others(project, store, pictu
     assert len(own) == 7 and "n3.png" not in [n.name for n in own]
     with pytest.raises(NotFound):
         view.neighbours_of(10**9, 1)
+
+
+@pytest.mark.parametrize("asked", [{"k": 0}, {"percentile": 0}])
+def test_zero_is_an_answer_and_not_the_default(project, store, picture, asked):
+    give(project, "normal", [("n.png", picture(1)), ("m.png", picture(2))])
+    run_pending(store)
+    with pytest.raises(Refused):
+        project.snapshot().judge(**asked)
 
 
 def test_equal_normals_stay_neighbours_at_distance_zero(project, store, picture):
