@@ -289,7 +289,10 @@ def _selection(project, shown, judged, table) -> None:
     rows = _selected(table)
     if rows is None:
         st.caption(
-            t("Draw around a group of points to see its images here, or click a point to see what lies around it.")
+            t(
+                "Click a point to see what lies around it, or take the lasso above the map and draw around a group: "
+                "its images come here."
+            )
         )
         return
     if "area" in st.query_params:

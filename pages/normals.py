@@ -4,11 +4,11 @@ import numpy as np
 import streamlit as st
 
 from dn2core.project.overview import sizes
-from pages.parts.accounting import accounting, batch_words
+from pages.parts.accounting import accounting, last_delivery
 from pages.parts.backbone import backbone_choice
 from pages.parts.browse import browse
 from pages.parts.detail import open_detail, wanted_image
-from pages.parts.header import need_project, number_row, problem, project_header
+from pages.parts.header import few_normals, need_project, number_row, problem, project_header
 from pages.parts.intake import intake_ways
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.links import go
@@ -16,7 +16,7 @@ from pages.parts.look import percent, plot_config, raw
 from pages.parts.overview import normals_histogram, size_table
 from pages.parts.results import normal_cells
 from pages.parts.service import current_project, snapshot
-from pages.parts.text import md, number, t, tn
+from pages.parts.text import number, t, tn
 
 
 def normals() -> None:
@@ -42,7 +42,7 @@ def normals() -> None:
         open_detail(project, shown, opened, order)
         return
     _at_a_glance(shown, judged)
-    _last_delivery(project)
+    last_delivery(project.batches("normal"))
     with st.expander(t("Add normals"), icon=":material/add_photo_alternate:", key="dn2_add"):
         intake_ways(project, "normal", key="dn2_normals")
     _gallery(project, shown, order, judged)
@@ -97,15 +97,7 @@ def _at_a_glance(shown, judged) -> None:
         )
     else:
         st.markdown(t("Are these all good parts? None lies beyond the limit; the most unusual come first."))
-    if not judged.reliable:
-        st.warning(
-            tn(
-                "With {n} normal the limit is unreliable. From about 20 on it can be trusted.",
-                "With {n} normals the limit is unreliable. From about 20 on it can be trusted.",
-                n,
-            ),
-            icon=":material/info:",
-        )
+    few_normals(judged, n)
     number_row(
         [
             (t("Normals"), number(n)),
@@ -126,12 +118,6 @@ def _at_a_glance(shown, judged) -> None:
             ),
         ]
     )
-
-
-def _last_delivery(project) -> None:
-    finished = [batch for batch in project.batches("normal") if batch.finished is not None]
-    if finished:
-        st.caption(md(t("Last delivery: {words}", words=batch_words(finished[0]))))
 
 
 def _gallery(project, shown, order: list[int], judged) -> None:

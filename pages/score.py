@@ -6,15 +6,15 @@ import streamlit as st
 from dn2core.errors import DN2Error
 from dn2core.report import results_csv
 from pages.parts import filters
-from pages.parts.accounting import accounting, source_word
+from pages.parts.accounting import accounting, last_delivery, source_word
 from pages.parts.browse import browse
 from pages.parts.charts import score_histogram
 from pages.parts.deliveries import deliveries
 from pages.parts.detail import open_detail, wanted_image
-from pages.parts.header import empty_state, moment, need_project, problem, project_header
+from pages.parts.header import empty_state, few_normals, moment, need_project, problem, project_header
 from pages.parts.intake import intake_ways
 from pages.parts.jobs import job_panel, last_failure
-from pages.parts.look import ICONS, plot_config, raw, verdict
+from pages.parts.look import ICONS, percent, plot_config, raw, verdict
 from pages.parts.results import cells, judged_item, most_unusual_first
 from pages.parts.service import current_project, snapshot
 from pages.parts.text import distinct, language, md, number, t, tn
@@ -54,6 +54,7 @@ def score() -> None:
     with right.container(horizontal=True, horizontal_alignment="right"):
         _download(shown, judged, positions)
     _answer(shown, judged)
+    last_delivery(project.batches("scored"))
     _more_images(project)
     _filter_row(project, shown, judged, chosen)
     _pictures(project, shown, judged, chosen, positions)
@@ -119,15 +120,7 @@ def _answer(shown, judged) -> None:
             f" · {t('judged by normals version {version}', version=number(shown.state.version))}"
         )
         st.caption(_limit_words(judged))
-    if not judged.reliable:
-        st.warning(
-            tn(
-                "With {n} normal the limit is unreliable. From about 20 on it can be trusted.",
-                "With {n} normals the limit is unreliable. From about 20 on it can be trusted.",
-                len(shown.normals),
-            ),
-            icon=":material/info:",
-        )
+    few_normals(judged, len(shown.normals))
     if shown.waiting:
         st.caption(
             tn(
@@ -140,10 +133,10 @@ def _answer(shown, judged) -> None:
 
 def _limit_words(judged) -> str:
     return t(
-        "Until a calibration with known defects exists, the limit is percentile {percentile} of the "
-        "normals' leave-one-out scores: about {share} of the good parts would be flagged as well.",
+        "The limit is percentile {percentile} of the normals' leave-one-out scores: about {share} of good parts that "
+        "look like the normals are flagged as well.",
         percentile=f"{judged.percentile:g}",
-        share=t("{value} %", value=f"{100 - judged.percentile:g}"),
+        share=percent(100 * judged.false_alarms),
     )
 
 

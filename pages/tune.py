@@ -20,6 +20,8 @@ from pages.parts.results import cells, judged_item, most_unusual_first, percents
 from pages.parts.service import current_project, snapshot
 from pages.parts.text import number, t, tn
 
+BEFORE = "dn2_before_apply"
+
 
 def tune() -> None:
     project = current_project()
@@ -154,11 +156,15 @@ def _explore(project, shown, trial) -> None:
     """The slider with its picture, what would change, and Apply."""
     saved = shown.settings
     draft = _draft(saved)
-    released = k_slider(
-        key=f"dn2_k_{project.id}",
-        k=min(draft.k, trial.table.k_max),
-        sweep=_sweep(shown, trial, repr((shown.generation, draft.normalise))),
-    )
+    released = None
+    if trial.table.k_max > 1:
+        released = k_slider(
+            key=f"dn2_k_{project.id}",
+            k=min(draft.k, trial.table.k_max),
+            sweep=_sweep(shown, trial, repr((shown.generation, draft.normalise))),
+        )
+    else:
+        st.caption(t("With two normals each has one other to be compared with, so k is 1. Add more to tune it."))
     if released is not None and int(released) != draft.k:
         _try(saved, k=int(np.clip(int(released), 1, K_MAX)))
         draft = _draft(saved)
@@ -166,6 +172,8 @@ def _explore(project, shown, trial) -> None:
     positions = _changed(before, after)
     _answer(saved, draft, shown, before, after, positions)
     _apply_row(project, saved, draft)
+    if draft == saved:
+        _undo_row(project, saved)
     _flips(project, trial, before, after, positions)
 
 
@@ -181,11 +189,11 @@ def _answer(saved: Settings, draft: Settings, shown, before, after, positions) -
     newly = int(np.sum(after.flagged[positions]))
     back = len(positions) - newly
     if (draft.k, draft.normalise) == (saved.k, saved.normalise):
-        start = t("k = {k} is in use", k=number(saved.k))
+        start = t("k = {k} is in use", k=number(after.k))
         counts = t("{flagged} of {n} flagged", flagged=number(int(after.flagged.sum())), n=number(len(after.flagged)))
         st.markdown(f"#### {start} · {counts} · {t('limit {limit}', limit=raw(after.limit))}")
         st.caption(
-            t("Move k: the picture follows the thumb, and what would change comes below. Nothing is applied yet.")
+            t("Move k: the picture follows the thumb, and what would change comes below. Nothing changes before Apply.")
         )
         return
     heading = (
@@ -269,6 +277,24 @@ def _apply(project, saved: Settings, draft: Settings) -> None:
         for name in ("k", "unit", "preset"):
             st.query_params.pop(name, None)
         st.session_state["dn2_applied"] = True
+        st.session_state[BEFORE] = (project.id, saved)
+
+
+def _undo_row(project, saved: Settings) -> None:
+    """After Apply: the way back to what was in use before."""
+    project_id, before = st.session_state.get(BEFORE, (None, None))
+    if project_id != project.id or before == saved or before.preset != saved.preset:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_undo_row"):
+        st.caption(f":material/check: {t('Applied.')}", width="content")
+        st.button(
+            t("Back to {choice}", choice=_choice(saved, before)),
+            key="dn2_undo_apply",
+            type="tertiary",
+            icon=":material/undo:",
+            on_click=_apply,
+            args=(project, saved, before),
+        )
 
 
 def _flips(project, trial, before, after, positions) -> None:

@@ -154,5 +154,5 @@ def _imports(places) -> set[str]:
 
 
 def _third_party(names: set[str]) -> set[str]:
-    ours = {"app", "pages", "dn2core", "tests", "benchmarks", "conftest"}
+    ours = {"app", "pages", "dn2core", "tests", "benchmarks"} | {path.stem for path in (ROOT / "tests").rglob("*.py")}
     return names - ours - set(sys.stdlib_module_names)

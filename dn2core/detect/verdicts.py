@@ -31,6 +31,7 @@ class Judgement:
     verdicts: np.ndarray  # (q,) of "pass", "review", "reject"; "review" where there is no limit
     flagged: np.ndarray  # (q,) bool: rejected
     spacing: float  # usual distance (L2) of a normal to the nearest other one; NaN below two normals
+    false_alarms: float  # share of good parts like the normals that lie above the limit, as expected; NaN without one
     reliable: bool  # enough normals for the limit to mean something
 
 
@@ -112,6 +113,7 @@ class ScoreTable:
             verdicts=np.where(flagged, REJECT, np.where(scores <= limit, PASS, REVIEW)),
             flagged=flagged,
             spacing=self.spacing,
+            false_alarms=_expected_above(ranked, limit),
             reliable=self.n >= FEW_NORMALS,
         )
 
@@ -139,6 +141,13 @@ def _limit_of_sorted(ranked: np.ndarray, percentile: float) -> float:
         return math.nan
     # 99.9 % of 1,000 steps is 999, also where the product comes out a hair above it.
     return float(ranked[math.ceil((len(ranked) - 1) * percentile / 100 - 1e-9)])
+
+
+def _expected_above(ranked: np.ndarray, limit: float) -> float:
+    """Of n normals and one more good part each rank is as likely: above the limit are the ranks behind it."""
+    if limit != limit:
+        return math.nan
+    return float((len(ranked) - np.searchsorted(ranked, limit, side="left")) / (len(ranked) + 1))
 
 
 def _percentile_among_sorted(ranked: np.ndarray, scores: np.ndarray) -> np.ndarray:

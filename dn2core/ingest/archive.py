@@ -91,7 +91,7 @@ class Archive:
     def _check_overlap(self, infos: list[zipfile.ZipInfo]) -> None:
         """No byte may belong to two entries or to the list itself. Python checks this only from 3.11.8 on."""
         spans = sorted((info.header_offset, info.compress_size) for info in infos)
-        starts = [start for start, _ in spans[1:]] + [self._zip.start_dir]
+        starts = [start for start, _ in spans[1:]] + [self._zip.start_dir] * bool(spans)
         for (start, packed), following in zip(spans, starts, strict=True):
             self._zip.fp.seek(start)
             local = self._zip.fp.read(_LOCAL.size)

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.parts.header import moment, number_row
-from pages.parts.text import distinct, number, sentence, show, t, tn
+from pages.parts.text import distinct, md, number, sentence, show, t, tn
 
 SHOWN = 50  # deliveries that a page offers, the newest ones
 
@@ -20,6 +20,13 @@ def batch_words(batch) -> str:
         duplicate=number(batch.duplicate),
         rejected=number(batch.rejected),
     )
+
+
+def last_delivery(batches: list) -> None:
+    """What became of the newest finished delivery, in one line."""
+    finished = [batch for batch in batches if batch.finished is not None]
+    if finished:
+        st.caption(md(t("Last delivery: {words}", words=batch_words(finished[0]))))
 
 
 def source_word(source: str) -> str:
@@ -68,6 +75,7 @@ def accounting(project, batches: list, *, key: str) -> None:
         default="rejected" if batch.rejected else "duplicate",
         format_func=lambda status: _status_words(status, batch),
         key=f"{key}_status_{project.id}_{batch.id}",
+        required=True,
         label_visibility="collapsed",
     )
     if wanted:
@@ -75,7 +83,8 @@ def accounting(project, batches: list, *, key: str) -> None:
         st.dataframe(
             table,
             hide_index=True,
-            height=min(38 + 35 * len(table), 420) if len(table) else "auto",
+            row_height=52,  # two lines: the second half of a reason says what to do
+            height=min(38 + 52 * len(table), 420) if len(table) else "auto",
             key=f"{key}_table",
             alt=t("Files of the delivery with what became of them"),
         )

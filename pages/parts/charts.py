@@ -44,7 +44,7 @@ def score_histogram(
     groups = [(np.asarray(normal_scores, np.float64), NORMAL, t("normals"))]
     if scored is not None and len(scored):
         groups.append((np.asarray(scored, np.float64), REJECT, t("scored images")))
-    edges = _edges([values for values, _, _ in groups])
+    edges = _edges([values for values, _, _ in groups], limit)
     figure = go.Figure()
     for values, colour, name in groups:
         counts = np.histogram(values, bins=edges)[0]
@@ -73,13 +73,22 @@ def score_histogram(
     return figure
 
 
-def _edges(groups: list[np.ndarray]) -> np.ndarray:
-    values = np.concatenate([values[np.isfinite(values)] for values in groups])
+def _edges(groups: list[np.ndarray], limit: float) -> np.ndarray:
+    """Bins fine enough for the first group, the normals, whatever outliers stretch the axis; the limit is an edge."""
+    groups = [values[np.isfinite(values)] for values in groups]
+    values = np.concatenate(groups)
     if not len(values):
         return np.linspace(0, 1, 11)
     low, high = float(values.min()), float(values.max())
-    bins = int(np.clip(2 * np.sqrt(len(values)), 12, 60))
-    return np.linspace(low, high if high > low else low + max(abs(low), 1e-6), bins + 1)
+    span = high - low if high > low else max(abs(low), 1e-6)
+    inner = float(np.ptp(groups[0])) if len(groups[0]) else 0.0
+    width = max(span / 120, (inner or span) / 20)
+    if limit != limit:
+        return low + width * np.arange(int(np.ceil(span / width)) + 1)
+    # The last normal lies on the limit and belongs below it, so the edge is a hair above.
+    start = limit - width * (np.floor((limit - low) / width) + 1)
+    bins = max(1, int(np.ceil((low + span - start) / width + 1e-9)))
+    return start + width * np.arange(bins + 1) + 1e-6 * width
 
 
 def _mark(figure: go.Figure, mark: float, limit: float) -> None:
@@ -87,16 +96,20 @@ def _mark(figure: go.Figure, mark: float, limit: float) -> None:
     right = not (limit == limit and mark < limit)
     figure.add_vline(
         x=mark,
-        line={"color": SELECTED, "width": 2.5},
+        line={"color": _marked(), "width": 2.5},
         annotation={
             "text": t("this image {value}", value=raw(mark)),
-            "font": {"color": "#6DB6E8" if dark() else SELECTED, "size": 12},
+            "font": {"color": _marked(), "size": 12},
             "y": 0.98,
             "yanchor": "top",
             "xanchor": "left" if right else "right",
             "xshift": 3 if right else -3,
         },
     )
+
+
+def _marked() -> str:
+    return "#6DB6E8" if dark() else SELECTED
 
 
 def by_verdict(verdicts: np.ndarray, normals: int) -> Colours:
@@ -168,7 +181,7 @@ def map_figure(xy: np.ndarray, colours: Colours, *, height: int = 560) -> go.Fig
     figure.update_layout(
         template=template(),
         height=height,
-        dragmode="lasso",
+        dragmode="pan",  # while a lasso is in hand Streamlit takes no clicks
         showlegend=bool(colours.names),
         legend={
             "orientation": "h",

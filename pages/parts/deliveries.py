@@ -46,7 +46,7 @@ def delivery_table(batches: list) -> pd.DataFrame:
 
 
 def _flagged(judged: dict) -> str:
-    if not judged:
+    if not judged or not judged["scored"] or judged["flagged"] is None:
         return "–"
     return t("{flagged} of {n}", flagged=number(judged["flagged"]), n=number(judged["scored"]))
 

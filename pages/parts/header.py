@@ -70,8 +70,7 @@ def _came_about(settings, state, judged) -> None:
         ),
         t("Score: mean squared distance to the {k} nearest normals", k=number(settings.k)),
         t(
-            "Limit: percentile {percentile} of the normals' leave-one-out scores, "
-            "until calibration with known defects replaces it",
+            "Limit: percentile {percentile} of the normals' leave-one-out scores",
             percentile=f"{settings.percentile:g}",
         ),
     ]
@@ -121,12 +120,22 @@ def need_project(project) -> None:
     if project is not None:
         return
     empty_state(
-        t("No project is open"),
+        t("This project is not there (any more)") if "project" in st.query_params else t("No project is open"),
         t("Choose a project on the Home page, or open the demo there."),
         t("Go to Home"),
         "home",
     )
     st.stop()
+
+
+def few_normals(judged, n: int) -> None:
+    """A warning where the limit rests on too few normals; nothing where there is no limit at all."""
+    if judged.reliable or judged.limit != judged.limit:
+        return
+    st.warning(
+        t("With {n} normals the limit is unreliable. 50 or more are a good start.", n=number(n)),
+        icon=":material/info:",
+    )
 
 
 def number_row(numbers: list[tuple]) -> None:

@@ -67,7 +67,7 @@ def _files(project, role: str, key: str) -> None:
 
 def _too_many() -> str:
     return t(
-        "That were more than {n} images, and nothing was taken in. "
+        "More than {n} images were given at once, and nothing was taken in. "
         "Put them in a folder or a ZIP and choose Folder or ZIP: any number arrives whole that way.",
         n=number(UPLOADER_LIMIT),
     )

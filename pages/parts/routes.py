@@ -89,10 +89,10 @@ async def saw(request: Request) -> Response:
 
 async def begin(request: Request) -> Response:
     """A new batch for a folder that is about to be sent: its id."""
-    role = request.query_params.get("role")
-    if role not in ("normal", "scored"):
+    role, source = request.query_params.get("role"), request.query_params.get("source", "folder")
+    if role not in ("normal", "scored") or source not in ("folder", "zip"):
         raise HTTPException(400)
-    return JSONResponse({"batch": await _of_project(request, lambda project: project.new_batch(role, "folder"))})
+    return JSONResponse({"batch": await _of_project(request, lambda project: project.new_batch(role, source))})
 
 
 async def part(request: Request) -> Response:

@@ -165,3 +165,28 @@ def test_changes_are_the_positions_whose_verdict_differs():
     assert changes(before, before).tolist() == []
     with pytest.raises(Refused, match="4 and 1 images"):
         changes(before, judge(loo, table([[0, 0]]), k=1))
+
+
+@pytest.mark.parametrize(
+    ("n", "percentile", "expected"),
+    [(2, 99, 1 / 3), (20, 99, 1 / 21), (72, 99, 1 / 73), (999, 99, 10 / 1000), (4, 50, 2 / 5)],
+)
+def test_the_share_of_false_alarms_is_that_of_ranks_behind_the_limit(n, percentile, expected):
+    scores = np.random.default_rng(n).permutation(n).astype(np.float32)
+    table = ScoreTable(
+        Found(scores[:, None], np.zeros((n, 1), int), 1, 1), Found(scores[:1, None], np.zeros((1, 1), int), 1, 1)
+    )
+    assert table.judge(1, percentile).false_alarms == pytest.approx(expected)
+
+
+def test_the_share_of_false_alarms_holds_for_new_good_parts():
+    rng = np.random.default_rng(0)
+    flagged = []
+    for _ in range(4000):
+        scores = rng.random((31, 1), np.float32)
+        table = ScoreTable(
+            Found(scores[:30], np.zeros((30, 1), int), 1, 1), Found(scores[30:], np.zeros((1, 1), int), 1, 1)
+        )
+        judged = table.judge(1, 90)
+        flagged.append(judged.flagged[0])
+    assert np.mean(flagged) == pytest.approx(judged.false_alarms, abs=0.015)

@@ -23,8 +23,14 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def app(browser, data):
-    with serving(ROOT / "app.py", data.parent / "log", DN2_DATA=str(data), DN2_WORKERS="1") as address:
+def workers():
+    """Whether the app does the long work; a test that needs none can say "0"."""
+    return "1"
+
+
+@pytest.fixture(scope="module")
+def app(browser, data, workers):
+    with serving(ROOT / "app.py", data.parent / "log", DN2_DATA=str(data), DN2_WORKERS=workers) as address:
         yield App(browser, address)
 
 

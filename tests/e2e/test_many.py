@@ -19,6 +19,11 @@ def data(tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="module")
+def workers():
+    return "0"  # else a new map would be drawn while the test draws on the old one
+
+
 @pytest.fixture
 def project(tab):
     return tab.open_project()

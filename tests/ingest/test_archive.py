@@ -253,3 +253,12 @@ def test_many_threads_read_one_archive(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         read = list(pool.map(lambda source: source.read(), sources_of_zip(path, "a.zip")))
     assert read == list(contents.values())
+
+
+def test_an_archive_without_entries_is_one_refused_file(tmp_path):
+    path = tmp_path / "empty.zip"
+    zipfile.ZipFile(path, "w").close()
+    [source] = sources_of_file(path, "empty.zip", key="1", limits=Limits())
+    with pytest.raises(Rejected) as refused:
+        source.read()
+    assert refused.value.code == "ARCHIVE_EMPTY"

@@ -16,7 +16,17 @@ def test_bars_are_shares_of_each_group():
     normals, scored = figure.data
     assert [float(np.sum(trace.y)) for trace in (normals, scored)] == [pytest.approx(100), pytest.approx(100)]
     assert np.max(scored.y) == pytest.approx(80) and np.max(normals.y) == pytest.approx(50)
-    assert np.argmax(scored.y) == len(scored.y) - 1
+    assert np.argmax(scored.y) == np.flatnonzero(scored.y)[-1]
+
+
+@pytest.mark.parametrize("limit", [0.5, 1.0, 2.71, 3.0, 9.0, 20.0])
+def test_no_bar_straddles_the_limit_and_none_is_lost(limit):
+    scored = np.array([1, 2.7, 2.72, 9], np.float32)
+    figure = score_histogram(NORMAL, limit, 2, scored=scored)
+    for trace, values in zip(figure.data, (NORMAL, scored), strict=True):
+        below = trace.x + trace.width / 2 <= limit + 1e-3
+        assert float(np.sum(trace.y)) == pytest.approx(100)
+        assert float(np.sum(trace.y[below])) == pytest.approx(100 * np.mean(values <= limit))
 
 
 def test_the_limit_is_a_labelled_line():

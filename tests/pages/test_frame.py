@@ -39,7 +39,7 @@ def test_the_state_line_counts(store, fake_encoder):
 def test_a_project_that_is_gone_is_no_error(store):
     at = opened("normals", project="0" * 32)
     assert not at.exception
-    assert any("No project is open" in text for text in texts(at))
+    assert any("This project is not there" in text for text in texts(at))
 
 
 def test_hostile_addresses_are_no_error(store):

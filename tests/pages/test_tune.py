@@ -170,3 +170,18 @@ def test_an_opened_picture_is_judged_by_the_trial(project, parts, monkeypatch):
     assert not at.exception and len(seen["ids"]) == k
     at.button(key="dn2_back").click().run()
     assert address(at) == {"project": project.id, "k": str(k)}
+
+
+def test_apply_can_be_taken_back(project, parts):
+    at = opened("tune", project=project.id, k="9")
+    at.button(key="dn2_apply").click().run()
+    assert project.settings().k == 9
+    assert at.button(key="dn2_undo_apply").label == "Back to k = 2"
+    at.button(key="dn2_undo_apply").click().run()
+    assert project.settings().k == 2 and at.button(key="dn2_undo_apply").label == "Back to k = 9"
+
+
+def test_two_normals_have_no_k_to_move(store, fake_encoder, parts):
+    at = opened("tune", project=filled(store, "Two", 2, scored=1).id)
+    assert not at.exception and parts["slider"] == {}
+    assert any("k = 1 is in use" in text for text in texts(at.main))

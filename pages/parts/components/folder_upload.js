@@ -162,7 +162,8 @@ async function listed(entry, files, tell) {
 async function sendAll(files, data, signal, progress) {
   const readable = files.filter((one) => one.file && one.file.size <= data.largest);
   const bad = files.filter((one) => !readable.includes(one)).map((one) => one.name);
-  const begun = await post(`${data.url}?role=${data.role}`, null);
+  const source = files.every((one) => /\.zip$/i.test(one.name)) ? "zip" : "folder";
+  const begun = await post(`${data.url}?role=${data.role}&source=${source}`, null);
   if (begun.status !== 200) return { sent: 0, bad: files.map((one) => one.name), reason: reasonOf(begun) };
   const address = `${data.url}/${JSON.parse(begun.text).batch}`;
   const parts = inParts(readable);

@@ -61,8 +61,11 @@ function build(host) {
     const place = places.get(name);
     if (first && place && place.first === ids[0] && place.count === ids.length) box.scrollTop = place.top;
     else if (!sameList && !first) box.scrollTop = 0;
-    if (first && head.selected != null && ids.includes(head.selected)) reveal(active);
+    const returning = first && head.selected != null && ids.includes(head.selected);
+    if (returning) reveal(active);
     draw();
+    // Back from an opened picture: the keys go on where they were.
+    if (returning && document.activeElement === document.body) box.focus({ preventScroll: true });
   }
 
   function rest() {

@@ -31,6 +31,7 @@ function build(host) {
   const kWord = element("strong", "", line);
   const counts = element("span", "", line);
   const change = element("span", "quiet", line);
+  const flipsWord = element("div", "quiet small", root);
   const flips = svgElement("svg", { class: "flips", role: "img" }, root);
   const track = element("div", "track", root);
   const input = element("input", "", track);
@@ -144,8 +145,8 @@ function build(host) {
     flips.replaceChildren();
     flips.style.display = head.scored ? "" : "none";
     set(flips, { viewBox: `0 0 ${width} 34`, "aria-label": head.texts.flips });
-    const title = svgElement("title", {}, flips);
-    title.textContent = head.texts.flips;
+    flipsWord.textContent = head.texts.flips;
+    flipsWord.hidden = !head.scored;
     const step = stepOf(width);
     sums.forEach((sum, i) => {
       const tall = sum ? 4 + (28 * sum) / most : 1.5;
@@ -194,7 +195,10 @@ function build(host) {
     clearTimeout(timer);
     send();
   });
-  input.addEventListener("keydown", (event) => event.stopPropagation());
+  input.addEventListener("keydown", (event) => {
+    // The page has keys of its own; these ones move the thumb.
+    if (/^(Arrow|Page|Home|End)/.test(event.key)) event.stopPropagation();
+  });
   flips.addEventListener("click", (event) => {
     const width = flips.clientWidth;
     const step = stepOf(width);

@@ -36,7 +36,7 @@ def k_slider(*, key: str, k: int, sweep) -> int | None:
             "same": t("no verdict changes"),
             "change": t("{n} would change: {newly} newly flagged, {back} no longer"),
             "now": t("in use"),
-            "flips": t("verdicts that would change, for each k"),
+            "flips": t("How many verdicts would change, for each k"),
         },
     }
     result = _k_slider(
