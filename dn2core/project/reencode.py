@@ -42,8 +42,8 @@ def switch(project: Project, encoder, progress: Progress) -> None:
 
 def encode_missing(project: Project, encoder, progress: Progress) -> tuple[int, set[int]]:
     """Vectors by `encoder` for all images without a whole one: (how many were made, images that are lost)."""
-    with project.db.write() as db:
-        vectors.drop_damaged(project.vectors_dir, db, encoder.fingerprint)
+    vectors.drop_damaged(project.vectors_dir, project.db, encoder.fingerprint)
+    with project.db.read() as db:
         total = db.execute("SELECT count(*) FROM images").fetchone()[0]
         missing = _missing(db, encoder.fingerprint)
     progress.stage("encoding", done=total - len(missing), total=total)

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,9 @@ from dn2core.project.settings import K_MAX, Settings, settings_in
 if TYPE_CHECKING:
     from dn2core.project.project import Project
 
-_KEPT = 6
+KEPT_BYTES = 2_000_000_000
 _lock = threading.Lock()
-_snapshots: OrderedDict[tuple, "Snapshot"] = OrderedDict()
+_snapshots: OrderedDict[str, "Snapshot"] = OrderedDict()  # one a project, the last used at the end
 _building: dict[str, threading.Lock] = {}  # one a project: nobody waits for another project's search
 
 
@@ -64,11 +64,12 @@ class Snapshot:
     normals: Items
     scored: Items
     bank: Bank
-    normal_features: np.ndarray  # (n, d) float32, as the encoder gave them
+    normal_features: np.ndarray  # (n, d) float32, as the encoder gave them; the bank's own where it keeps lengths
     scored_features: np.ndarray  # (q, d) float32, likewise
     loo: Found | None  # distances (n, K) squared L2; None below two normals
     found: Found  # distances (q, K) squared L2, indices = positions in normals
-    waiting: int  # scored images whose vectors are still being made
+    waiting: int  # scored images without vectors that a job is making now
+    lost: int  # scored images without vectors for which there is no such job: their stored files cannot be read
 
     @cached_property
     def table(self) -> ScoreTable:
@@ -83,6 +84,13 @@ class Snapshot:
     def same_as_normal(self) -> np.ndarray:
         """(q,) bool: the very same image is among the normals."""
         return np.isin(self.scored.image_ids, self.normals.image_ids)
+
+    @property
+    def nbytes(self) -> int:
+        """What the vectors and neighbours take in memory, roughly; FAISS holds the bank a second time."""
+        tables = [array for found in (self.loo, self.found) if found for array in (found.distances, found.indices)]
+        vectors = {id(a): a for a in (self.normal_features, self.scored_features, self.bank.features)}
+        return self.bank.features.nbytes + sum(array.nbytes for array in (*vectors.values(), *tables))
 
     def judge(self, k: int | None = None, percentile: float | None = None) -> Judgement:
         """Scores and verdicts at k and percentile; the project's own settings by default."""
@@ -116,7 +124,10 @@ class Snapshot:
 
 
 def snapshot(project: "Project") -> Snapshot:
-    """The project as it is now. Kept in memory by generation; only new images are searched for.
+    """The project as it is now. Only new images are searched for.
+
+    The last one of each project is kept in memory, those that were not used for longest only as long as all
+    together take no more than `KEPT_BYTES`.
 
     Raises:
         NotFound: NO_NORMALS before the first normals are in.
@@ -126,29 +137,41 @@ def snapshot(project: "Project") -> Snapshot:
         building = _building.setdefault(project.id, threading.Lock())
     with building:
         with _lock:
-            if generation in _snapshots:
-                _snapshots.move_to_end(generation)
-                return _snapshots[generation]
-        made = _build(project)
+            made = _snapshots.get(project.id)
+        if made is None or made.generation != generation:
+            made = _build(project)
+        made = _told_apart(project, made)
         with _lock:
-            _snapshots[made.generation] = made
-            while len(_snapshots) > _KEPT:
+            _snapshots[project.id] = made
+            _snapshots.move_to_end(project.id)
+            while len(_snapshots) > 1 and sum(kept.nbytes for kept in _snapshots.values()) > KEPT_BYTES:
                 _snapshots.popitem(last=False)
         return made
+
+
+def _told_apart(project: "Project", view: Snapshot) -> Snapshot:
+    """With images that lack vectors counted as waiting or lost; no generation tells when a job ends."""
+    missing = view.waiting + view.lost
+    encoding = missing and any(job.kind == "reencode" for job in project.jobs.active(project.id))
+    waiting = missing if encoding else 0
+    return view if waiting == view.waiting else replace(view, waiting=waiting, lost=missing - waiting)
 
 
 def generation_in(db: sqlite3.Connection, project_id: str) -> tuple:
     """What a snapshot is made of, in short: another one for everything that would change it."""
     version = db.execute("SELECT max(version) FROM states").fetchone()[0]
     scored = db.execute("SELECT count(*), max(id) FROM items WHERE role = 'scored' AND until IS NULL").fetchone()
-    return (project_id, version, *scored, _name_in(db), settings_in(db))
+    chunk = db.execute(  # its name is never used again, unlike its id
+        "SELECT max(id), file FROM chunks WHERE fingerprint = (SELECT fingerprint FROM states WHERE version = ?)",
+        (version,),
+    ).fetchone()
+    return (project_id, version, *scored, chunk["file"], _name_in(db), settings_in(db))
 
 
 def forget(project_id: str) -> None:
     """Drop what is kept of a project, for instance when it was deleted."""
     with _lock:
-        for generation in [g for g, s in _snapshots.items() if s.project_id == project_id]:
-            del _snapshots[generation]
+        _snapshots.pop(project_id, None)
 
 
 def _build(project: "Project") -> Snapshot:
@@ -166,7 +189,7 @@ def _build(project: "Project") -> Snapshot:
         )
         scored = _items(db, with_vector.format(""), (state.fingerprint,))
         without = f"SELECT count(*) FROM items i WHERE {with_vector.format('NOT')}"
-        waiting = db.execute(without, (state.fingerprint,)).fetchone()[0]
+        missing = db.execute(without, (state.fingerprint,)).fetchone()[0]
 
     before = _with_same_bank(project.id, state, settings)
     if before:
@@ -174,6 +197,8 @@ def _build(project: "Project") -> Snapshot:
     else:
         normal_features = project.features(normals.image_ids.tolist(), state.fingerprint)
         bank = Bank(normal_features, normalise=settings.normalise)
+        if not settings.normalise:
+            normal_features = bank.features  # equal, and need not be kept twice
         loo = leave_one_out(bank, K_MAX) if bank.n > 1 else None
 
     known = len(before.scored) if before and _is_start(before.scored.ids, scored.ids) else 0
@@ -202,17 +227,17 @@ def _build(project: "Project") -> Snapshot:
         scored_features=features,
         loo=loo,
         found=found,
-        waiting=waiting,
+        waiting=0,
+        lost=missing,
     )
 
 
 def _with_same_bank(project_id: str, state: State, settings: Settings) -> Snapshot | None:
-    """The latest kept snapshot by the same normals, whose searches need not be done again."""
+    """The kept snapshot, where it is one by the same normals, whose searches need not be done again."""
     with _lock:
-        for kept in reversed(_snapshots.values()):
-            if (kept.project_id, kept.state, kept.settings.normalise) == (project_id, state, settings.normalise):
-                return kept
-    return None
+        kept = _snapshots.get(project_id)
+    same = kept and (kept.state, kept.settings.normalise) == (state, settings.normalise)
+    return kept if same else None
 
 
 def _name_in(db: sqlite3.Connection) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from dn2core.errors import StorageError
 from dn2core.project import fsio
+from dn2core.project.catalogue import Database
 from dn2core.project.paths import below
 
 
@@ -66,14 +67,21 @@ def gather(folder: Path, rows: list[tuple[str, str, int]]) -> np.ndarray:
     return features
 
 
-def drop_damaged(folder: Path, db: sqlite3.Connection, fingerprint: str) -> int:
+def drop_damaged(folder: Path, database: Database, fingerprint: str) -> int:
     """Forget the chunks that cannot be read, so that their images are encoded anew; returns how many."""
-    damaged = []
-    for row in db.execute("SELECT id, file, sha256 FROM chunks WHERE fingerprint = ?", (fingerprint,)).fetchall():
-        try:
-            load_chunk(folder, row["file"], row["sha256"])
-        except StorageError:
-            damaged.append((row["id"],))
-    db.executemany("DELETE FROM vectors WHERE chunk_id = ?", damaged)
-    db.executemany("DELETE FROM chunks WHERE id = ?", damaged)
+    with database.read() as db:
+        chunks = db.execute("SELECT id, file, sha256 FROM chunks WHERE fingerprint = ?", (fingerprint,)).fetchall()
+    damaged = [(row["id"], row["file"]) for row in chunks if not _is_whole(folder, row)]
+    with database.write() as db:
+        for chunk in damaged:
+            db.execute("DELETE FROM vectors WHERE chunk_id = (SELECT id FROM chunks WHERE id = ? AND file = ?)", chunk)
+            db.execute("DELETE FROM chunks WHERE id = ? AND file = ?", chunk)
     return len(damaged)
+
+
+def _is_whole(folder: Path, chunk: sqlite3.Row) -> bool:
+    try:
+        load_chunk(folder, chunk["file"], chunk["sha256"])
+    except StorageError:
+        return False
+    return True

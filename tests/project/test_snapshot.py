@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from dn2core.errors import NotFound, Refused
-from dn2core.project import Settings, run_pending
+from dn2core.project import Settings, reencode, run_pending, vectors
 from dn2core.project import snapshot as module
+from dn2core.project.progress import Progress
 from dn2core.project.project import write_meta
-from tests.project.helpers import give
+from tests.project.helpers import give, rows
 
 
 @pytest.fixture
@@ -26,12 +27,12 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def assert_same(grown, fresh):
-    assert (grown.generation, grown.name, grown.settings, grown.state, grown.waiting) == (
+    assert (grown.generation, grown.name, grown.settings, grown.state, grown.lost) == (
         fresh.generation,
         fresh.name,
         fresh.settings,
         fresh.state,
-        fresh.waiting,
+        fresh.lost,
     )
     for one, other in ((grown.normals, fresh.normals), (grown.scored, fresh.scored)):
         assert one.names == other.names
@@ -107,19 +108,35 @@ def test_whatever_happens_a_grown_snapshot_equals_a_fresh_one(project, store, pi
         alive = fresh.normals.ids.tolist()
         # The next step grows from the grown one.
         module.forget(project.id)
-        module._snapshots[grown.generation] = grown
+        module._snapshots[project.id] = grown
 
 
-def test_back_to_earlier_settings_needs_no_new_search(project, store, picture, monkeypatch):
+def test_another_k_needs_no_new_search_and_raw_vectors_are_kept_once(project, store, picture):
     give(project, "normal", [(f"{i}.png", picture(i)) for i in range(10)])
     give(project, "scored", [("s.png", picture(50))])
     run_pending(store)
     first = project.snapshot()
-    project.save_settings(replace(first.settings, normalise=False))
-    assert project.snapshot().bank is not first.bank
     project.save_settings(replace(first.settings, k=5))
     again = project.snapshot()
     assert again.bank is first.bank and again.found is first.found and again.settings.k == 5
+    project.save_settings(replace(first.settings, normalise=False))
+    raw = project.snapshot()
+    assert raw.bank is not first.bank and raw.normal_features is raw.bank.features
+
+
+def test_of_many_projects_only_so_many_bytes_are_kept_the_last_used_for_longest(
+    store, fake_encoder, picture, monkeypatch
+):
+    projects = [store.create(name) for name in "ABC"]
+    for project in projects:
+        give(project, "normal", [(f"{i}.png", picture(i)) for i in range(10)])
+    run_pending(store)
+    a, b, c = projects
+    monkeypatch.setattr(module, "KEPT_BYTES", 2 * a.snapshot().nbytes)
+    kept = b.snapshot(), a.snapshot()
+    assert c.snapshot() is c.snapshot() and a.snapshot() is kept[1] and b.snapshot() is not kept[0]
+    monkeypatch.setattr(module, "KEPT_BYTES", 1)
+    assert a.snapshot() is a.snapshot()
 
 
 def test_a_new_name_is_seen(project, store, picture):
@@ -224,7 +241,7 @@ def test_removing_what_is_no_normal_makes_no_version(project, store, picture):
     assert project.state().version == 1 and project.snapshot().state.n == 2
 
 
-def test_images_of_another_fingerprint_wait_and_are_counted(project, store, picture):
+def test_images_without_vectors_wait_for_the_job_that_makes_them_and_are_lost_without_one(project, store, picture):
     give(project, "normal", [(f"{i}.png", picture(i)) for i in range(4)])
     give(project, "scored", [("a.png", picture(50)), ("b.png", picture(51))])
     run_pending(store)
@@ -232,4 +249,25 @@ def test_images_of_another_fingerprint_wait_and_are_counted(project, store, pict
     with project.db.write() as db:
         db.execute("DELETE FROM vectors WHERE image_id = (SELECT image_id FROM items WHERE name = 'a.png')")
     view = project.snapshot()
-    assert view.scored.names == ("b.png",) and view.waiting == 1
+    assert view.scored.names == ("b.png",) and (view.waiting, view.lost) == (0, 1)
+    project.change_backbone("efficientnet_lite0", "whole")
+    view = project.snapshot()
+    assert (view.waiting, view.lost) == (1, 0)
+    run_pending(store)
+    after = project.snapshot()
+    assert after.scored.names == ("a.png", "b.png") and (after.waiting, after.lost) == (0, 0)
+
+
+def test_a_snapshot_from_the_middle_of_a_repair_is_not_kept(project, store, picture, fake_encoder):
+    give(project, "normal", [(f"{i}.png", picture(i)) for i in range(4)])
+    give(project, "scored", [("a.png", picture(50)), ("b.png", picture(51))])
+    run_pending(store)
+    [(file,)] = rows(project, "SELECT file FROM chunks ORDER BY id DESC LIMIT 1")
+    (project.vectors_dir / file).unlink()
+    module.forget(project.id)
+    [encoder] = fake_encoder.values()
+    vectors.drop_damaged(project.vectors_dir, project.db, encoder.fingerprint)
+    assert len(project.snapshot().scored) == 0
+    job = project.change_backbone(encoder.name, encoder.preset)
+    reencode.encode_missing(project, encoder, Progress(store.jobs, job))
+    assert len(project.snapshot().scored) == 2 and project.state().version == 1
