@@ -27,7 +27,8 @@ CREATE TABLE items(
     id INTEGER PRIMARY KEY, role TEXT NOT NULL, image_id INTEGER NOT NULL REFERENCES images(id),
     name TEXT NOT NULL, batch_id INTEGER NOT NULL REFERENCES batches(id), added REAL NOT NULL,
     since INTEGER, until INTEGER);
-CREATE INDEX items_by_image ON items(image_id, role);
+CREATE INDEX IF NOT EXISTS items_by_image ON items(image_id, role);
+CREATE INDEX IF NOT EXISTS items_in_use ON items(role, until);
 CREATE TABLE outcomes(
     batch_id INTEGER NOT NULL REFERENCES batches(id), key TEXT NOT NULL, name TEXT NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('accepted', 'duplicate', 'rejected')),
@@ -59,14 +60,15 @@ class Database:
         with self.write() as db:
             if db.execute("PRAGMA user_version").fetchone()[0]:
                 return
-            for statement in self._tables.split(";"):
-                if statement.strip():
-                    db.execute(statement)
+            for statement in self._statements():
+                db.execute(statement)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {FORMAT}")
 
     def check(self) -> None:
         """Refuse a file that is damaged, no catalogue, or written by a newer version.
+
+        Indexes that it was made without are added.
 
         Raises:
             StorageError: NEWER_FORMAT or CATALOGUE_DAMAGED.
@@ -77,6 +79,16 @@ class Database:
                 raise StorageError("NEWER_FORMAT", found=found, known=FORMAT)
             if found == 0 or db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise StorageError("CATALOGUE_DAMAGED", file=self.path.name)
+            names = [row["name"] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'index'")]
+        missing = [s for s in self._statements("CREATE INDEX") if not any(f" {name} ON " in s for name in names)]
+        if missing:
+            with self.write() as db:
+                for statement in missing:
+                    db.execute(statement)
+
+    def _statements(self, kind: str = "") -> list[str]:
+        statements = [statement.strip() for statement in self._tables.split(";")]
+        return [statement for statement in statements if statement and statement.startswith(kind)]
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

@@ -68,6 +68,17 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def sync_files(paths: Iterable[Path]) -> None:
+    """Make the content of written files durable, together as `sync_folders` does."""
+    with ThreadPoolExecutor(8, thread_name_prefix="sync") as pool:
+        list(pool.map(_sync_file, paths))
+
+
+def _sync_file(path: Path) -> None:
+    with storage_errors(path), open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
 def sync_folders(folders: Iterable[Path]) -> None:
     """Together, for a disk answers many waiting writers at once."""
     with ThreadPoolExecutor(8, thread_name_prefix="sync") as pool:

@@ -52,17 +52,22 @@ def run(project: Project, job: Job, progress: Progress) -> None:
         _tidy(project, batch)
         return
     progress.stage("loading the network")
-    encoder = _serving_encoder(project, progress)
+    encoder = ended = None
+    try:
+        encoder = _serving_encoder(project, progress)
+    except Stopped as stopped:  # while all was encoded anew: the normals stay those of the old encoder
+        ended = stopped
 
     progress.stage("reading the list of files")
     sources = list(_sources(project, batch))
-    if job.attempts > 1:
+    if job.attempts > 1 and encoder:
         _set_culprit_aside(project, job, batch, sources, encoder)
     finished = {outcome.key for outcome in project.outcomes(batch)}
     waiting = [source for source in sources if source.key not in finished]
     progress.stage("checking and encoding", done=len(sources) - len(waiting), total=len(sources))
 
-    ended = Stopped() if waiting and progress.cancelled else None
+    if waiting and progress.cancelled:
+        ended = Stopped()
     if waiting and job.attempts > ATTEMPTS:
         ended = DN2Error("JOB_CRASHED", attempts=ATTEMPTS)
     try:
@@ -226,7 +231,10 @@ def _reject(project: Project, batch: int, sources: list, code: str, params: dict
 
 
 def _finish(project: Project, batch: int, role: str, encoder, progress: Progress) -> None:
-    """Publish new normals as the next version, have new images judged by the one in force, close the batch."""
+    """Publish new normals as the next version, have new images judged by the one in force, close the batch.
+
+    Without an `encoder` the new normals are those of the one in force.
+    """
     if role == "normal":
         with project.db.write() as db:
             # All that were accepted, also those of a batch whose job failed half-way.
@@ -238,7 +246,7 @@ def _finish(project: Project, batch: int, role: str, encoder, progress: Progress
     try:
         judge(project, finishing=batch)
     except StorageError as error:
-        if error.code != "VECTORS_DAMAGED":
+        if error.code != "VECTORS_DAMAGED" or encoder is None:
             raise
         reencode.encode_missing(project, encoder, progress)
         judge(project, finishing=batch)

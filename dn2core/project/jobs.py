@@ -11,6 +11,7 @@ from dn2core.project.catalogue import Database, dump
 
 LANES = {"intake": "compute", "reencode": "compute", "map": "projection"}
 ATTEMPTS = 3
+KEPT = 1000  # ended jobs
 STALLED_SECONDS = 180  # without a sign of life from a job that counts images
 PATIENCE_SECONDS = 3600  # from one in a step of unknown length: a download, a map of 50,000 images
 
@@ -21,7 +22,8 @@ CREATE TABLE jobs(
     done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0, rate REAL, attempts INTEGER NOT NULL DEFAULT 0,
     created REAL NOT NULL, started REAL, finished REAL, heartbeat REAL, pid INTEGER,
     cancel INTEGER NOT NULL DEFAULT 0, error_code TEXT, error_params TEXT NOT NULL DEFAULT '{}');
-CREATE INDEX jobs_by_state ON jobs(state, lane);
+CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs(state, lane);
+CREATE INDEX IF NOT EXISTS jobs_by_end ON jobs(finished);
 """
 
 
@@ -140,6 +142,24 @@ class JobQueue:
                 "UPDATE jobs SET state = 'failed', error_code = 'PROJECT_DELETED', finished = ?"
                 " WHERE project_id = ? AND state = 'queued'",
                 (time.time(), project_id),
+            )
+
+    def revive(self, project_id: str) -> None:
+        """Queue again what `drop_project` ended; batches are submitted again by the project itself."""
+        with self._db.write() as db:
+            db.execute(
+                "UPDATE jobs SET state = 'queued', error_code = NULL, finished = NULL"
+                " WHERE project_id = ? AND error_code = 'PROJECT_DELETED' AND kind != 'intake' AND cancel = 0",
+                (project_id,),
+            )
+
+    def prune(self) -> None:
+        """Forget jobs that ended long ago, all but the newest; cancelled ones tell that a batch is not wanted."""
+        with self._db.write() as db:
+            db.execute(
+                "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE state IN ('done', 'failed')"
+                " ORDER BY finished DESC LIMIT -1 OFFSET ?)",
+                (KEPT,),
             )
 
     # the worker's side

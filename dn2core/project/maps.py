@@ -31,6 +31,7 @@ class MapTable:
     `placed` marks those that came after the map was drawn: they lie between their nearest mapped images.
     """
 
+    id: int  # of the kept map, another one for each that is drawn; 0 for a PCA of the moment
     ids: np.ndarray  # (n,) int64
     xy: np.ndarray  # (n, 2) float32
     kind: str  # "umap" or "pca"
@@ -59,11 +60,13 @@ def _draw(project: "Project", progress: Progress) -> None:
     np.savez(buffer, ids=ids, xy=drawn.xy.astype(np.float32))
     name = f"{uuid.uuid4().hex}.npz"
     fsio.write_atomic(below(project.folder / "maps", name), buffer.getvalue())
-    with project.db.write() as db:
-        db.execute(
+    kind = (view.state.fingerprint, int(view.settings.normalise))
+    with project.db.write() as db:  # the older files are swept when a worker starts: somebody may be reading one
+        newest = db.execute(
             "INSERT INTO maps(created, kind, reason, fingerprint, normalise, file) VALUES (?, ?, ?, ?, ?, ?)",
-            (time.time(), drawn.kind, drawn.reason, view.state.fingerprint, int(view.settings.normalise), name),
-        )
+            (time.time(), drawn.kind, drawn.reason, *kind, name),
+        ).lastrowid
+        db.execute("DELETE FROM maps WHERE fingerprint = ? AND normalise = ? AND id < ?", (*kind, newest))
 
 
 def has_map(project: "Project", view: Snapshot) -> bool:
@@ -89,7 +92,7 @@ def project_map(project: "Project", view: Snapshot) -> MapTable:
     mapped = np.isin(ids, kept[1]) if kept else np.zeros(len(ids), bool)
     if not mapped.any():
         bank = Bank(features, normalise=view.settings.normalise)
-        return MapTable(ids, pca_map(bank.features), "pca", mapped, None, None)
+        return MapTable(0, ids, pca_map(bank.features), "pca", mapped, None, None)
     row, map_ids, map_xy = kept
     order = np.argsort(map_ids)
     at = order[np.searchsorted(map_ids, ids, sorter=order).clip(max=len(order) - 1)]
@@ -98,7 +101,7 @@ def project_map(project: "Project", view: Snapshot) -> MapTable:
         bank = Bank(features[mapped], normalise=view.settings.normalise)
         near = bank.search(features[~mapped], min(NEIGHBOURS, bank.n))
         xy[~mapped] = place(xy[mapped], near.distances, near.indices)
-    return MapTable(ids, xy, row["kind"], ~mapped, row["reason"], row["created"])
+    return MapTable(row["id"], ids, xy, row["kind"], ~mapped, row["reason"], row["created"])
 
 
 def _all(view: Snapshot) -> tuple[np.ndarray, np.ndarray]:

@@ -89,7 +89,7 @@ class Project:
         self.stage_many(batch, [(name, content)])
 
     def stage_many(self, batch: int, files: list[tuple[str, object]]) -> None:
-        """Keep several files; either all are kept or none is.
+        """Keep several files, durably; either all are kept or none is.
 
         Raises:
             NotFound: when the batch is unknown or was submitted already.
@@ -104,6 +104,9 @@ class Project:
         try:
             for name, content in files:
                 written.append((name, _write_part(folder, content)))
+            with fsio.storage_errors(folder):
+                fsio.sync_files(path for _, path in written)
+                fsio.sync_folders([folder.parent, folder])
             with self.db.write() as db:
                 _require_open(db, batch)
                 position = db.execute(
@@ -125,10 +128,11 @@ class Project:
         """Have the batch's job read a folder of the server.
 
         Raises:
-            NotFound: when it does not exist or is not below a root that the settings allow.
+            NotFound: when it does not exist, is given by a relative path, or is not below a root that the
+                settings allow.
         """
-        path = Path(folder).expanduser().resolve()
-        if not path.is_dir() or not any(path.is_relative_to(root) for root in folder_roots()):
+        path = _allowed(folder)
+        if path is None:
             raise NotFound("NOT_FOUND", what="The folder")
         with self.db.write() as db:
             _require_open(db, batch)
@@ -249,9 +253,9 @@ class Project:
         """
         return snapshot(self)
 
-    def map(self) -> maps.MapTable:
-        """Where the images of `snapshot()` lie on the kept map; a PCA until a map was drawn."""
-        return maps.project_map(self, self.snapshot())
+    def map(self, shown: Snapshot | None = None) -> maps.MapTable:
+        """Where the images of `shown`, by default `snapshot()`, lie on the kept map; a PCA until one was drawn."""
+        return maps.project_map(self, shown or self.snapshot())
 
     # images change roles, networks change
 
@@ -437,6 +441,18 @@ def _require_open(db: sqlite3.Connection, batch: int) -> None:
     """Refuse a file for a batch whose job may have listed its files already: nobody would look at it."""
     if not db.execute("SELECT 1 FROM batches WHERE id = ? AND job_id IS NULL", (batch,)).fetchone():
         raise NotFound("NOT_FOUND", what="The open batch")
+
+
+def _allowed(folder: str | Path) -> Path | None:
+    """The folder with all links followed, where the settings allow to read it."""
+    try:
+        path = Path(folder).expanduser()
+        if not path.is_absolute() or not path.is_dir():
+            return None
+        path = path.resolve()
+    except (RuntimeError, ValueError, OSError):  # no such user, a NUL, links in a circle
+        return None
+    return path if any(path.is_relative_to(root) for root in folder_roots()) else None
 
 
 def _write_part(folder: Path, content) -> Path:

@@ -57,7 +57,8 @@ class Store:
         self.jobs = JobQueue(self.root)
         if self.jobs.renewed:
             for card in self.projects():
-                self.open(card.id).resume()
+                with suppress(DN2Error):  # `damaged` names those that cannot be opened
+                    self.open(card.id).resume()
 
     @property
     def weights_dir(self) -> Path:
@@ -155,6 +156,7 @@ class Store:
         fsio.sync_folders([self._projects, self._trash])
         project = self.open(project_id)
         project.resume()
+        self.jobs.revive(project_id)
         return project
 
     def empty_trash(self) -> None:

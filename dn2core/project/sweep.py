@@ -16,8 +16,9 @@ ABANDONED_SECONDS = 24 * 3600  # an upload of which nothing came for so long is 
 
 
 def sweep(store: Store) -> None:
-    """Remove leftovers; nothing that a catalogue names is touched, nor anything recent."""
+    """Remove leftovers and old jobs; nothing that a catalogue names is touched, nor anything recent."""
     _remove(store.root.glob(f"{MAKING}*"), UNFINISHED_SECONDS)
+    store.jobs.prune()
     for card in store.projects():
         with suppress(DN2Error, OSError):  # what cannot be swept now is no reason not to work
             _sweep_project(store.open(card.id))

@@ -364,6 +364,23 @@ def test_an_update_that_changed_the_network_has_all_encoded_anew_before_images_j
     assert project.batches("scored")[0].judged["fingerprint"] == "f" * 16
 
 
+def test_stopped_while_all_is_encoded_anew_the_batch_is_closed_and_the_old_normals_serve(
+    project, store, fake_encoder, picture, monkeypatch
+):
+    give(project, "normal", [(f"n{i}.png", picture(i)) for i in range(20)])
+    run_pending(store)
+    before = project.state()
+    [encoder] = fake_encoder.values()
+    encoder.fingerprint = "f" * 16
+    batch = give(project, "normal", [("a.png", picture(50)), ("b.png", picture(51))])
+    job = store.jobs.claim("compute")
+    store.jobs.cancel(job.id)
+    run_job(store, job)
+    assert store.jobs.job(job.id).state == "cancelled"
+    assert counts(project, batch) == (2, 0, 0, 2) and project.batches()[0].finished is not None
+    assert project.state() == before and len(project.snapshot().normals) == 20
+
+
 def test_damaged_vectors_do_not_stop_new_images(project, store, picture):
     from dn2core.project.snapshot import forget
 

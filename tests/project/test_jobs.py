@@ -5,8 +5,10 @@ import pytest
 
 from dn2core.errors import DN2Error, NotFound
 from dn2core.project import Store, worker
+from dn2core.project import jobs as jobs_module
 from dn2core.project import progress as progress_module
 from dn2core.project.progress import Interrupted, Progress, Stopped
+from dn2core.project.sweep import sweep
 from tests.project.helpers import give, tiny
 
 
@@ -141,6 +143,28 @@ def test_a_damaged_queue_is_set_aside_and_unfinished_batches_are_queued_again(st
     reopened = Store(store.root)
     [job] = reopened.jobs.active(project.id)
     assert (job.kind, job.args) == ("intake", {"batch": batch})
+
+
+def test_beside_a_damaged_queue_a_damaged_project_stops_nobody(store, picture, fake_encoder):
+    damaged, whole = store.create("Damaged"), store.create("Whole")
+    give(whole, "normal", [("a.png", picture(1))])
+    data = bytearray(damaged.db.path.read_bytes())
+    page = int.from_bytes(data[16:18])
+    data[5 * page : 6 * page] = b"x" * page
+    damaged.db.path.write_bytes(data)
+    (store.root / "jobs.sqlite").write_bytes(b"no database" * 500)
+    reopened = Store(store.root)
+    assert [job.project_id for job in reopened.jobs.active()] == [whole.id]
+
+
+def test_old_jobs_are_forgotten_but_for_cancelled_ones(store, monkeypatch):
+    monkeypatch.setattr(jobs_module, "KEPT", 2)
+    jobs = [store.jobs.submit("p", "intake", batch=batch) for batch in range(6)]
+    for job, state in zip(jobs[:5], ("done", "cancelled", "failed", "done", "done"), strict=True):
+        store.jobs.finish(job, state)
+    sweep(store)
+    assert [job.id for job in store.jobs.recent()] == [jobs[4], jobs[3], jobs[1]]
+    assert [job.id for job in store.jobs.active()] == [jobs[5]]
 
 
 def test_a_map_that_kills_its_worker_is_not_tried_again(store):

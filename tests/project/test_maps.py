@@ -36,7 +36,7 @@ def fill(project, store, picture, role, numbers):
 def test_a_pca_until_a_map_was_drawn(project, store, picture, drawn):
     fill(project, store, picture, "normal", range(20))
     table = project.map()
-    assert (table.kind, table.made_at, drawn) == ("pca", None, [])
+    assert (table.id, table.kind, table.made_at, drawn) == (0, "pca", None, [])
     np.testing.assert_array_equal(table.xy, pca_map(project.snapshot().bank.features))
     assert not table.placed.any()
 
@@ -88,6 +88,23 @@ def test_it_is_drawn_anew_when_most_images_came_later(project, store, picture, d
     assert drawn == [12]
     fill(project, store, picture, "scored", range(112, 115))
     assert drawn == [12, 25] and not project.map().placed.any()
+
+
+def test_each_map_has_another_id_and_only_the_newest_is_kept(project, store, picture, drawn):
+    fill(project, store, picture, "normal", range(12))
+    for _ in range(3):
+        project.submit_map()
+        run_pending(store)
+        assert project.map().id == len(drawn)
+    assert rows(project, "SELECT id FROM maps") == [(3,)]
+
+
+def test_a_map_can_be_laid_out_for_an_earlier_snapshot(project, store, picture):
+    fill(project, store, picture, "normal", range(12))
+    shown = project.snapshot()
+    fill(project, store, picture, "scored", [100])
+    np.testing.assert_array_equal(project.map(shown).ids, shown.normals.ids)
+    assert len(project.map().ids) == 13
 
 
 def test_a_map_of_too_few_is_drawn_anew_with_each_delivery(project, store, picture, drawn):

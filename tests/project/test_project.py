@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dn2core.errors import NotFound, Refused
-from dn2core.project import Settings, run_pending
+from dn2core.project import Settings, fsio, run_pending
 from tests.project.helpers import give
 
 
@@ -151,6 +151,18 @@ def test_all_files_rejected_leaves_no_version(project, store):
     assert project.state() is None
 
 
+def test_files_are_durable_before_they_are_said_to_be_kept(project, picture, monkeypatch):
+    batch, synced = project.new_batch("normal", "test"), []
+
+    def sync(path):
+        assert project.staged(batch) == []
+        synced.append(path.stat().st_size or path)
+
+    monkeypatch.setattr(fsio, "_sync_file", sync)
+    project.stage_many(batch, [("a.png", picture(1)), ("b.png", picture(2))])
+    assert sorted(synced) == sorted([len(picture(1)), len(picture(2))])
+
+
 def test_nothing_staged_is_refused(project):
     with pytest.raises(Refused, match="no file"):
         project.submit(project.new_batch("normal", "test"))
@@ -216,6 +228,10 @@ def test_a_server_folder_is_read_only_below_the_roots(project, store, picture, t
         project.stage_folder(batch, other)
     with pytest.raises(NotFound):
         project.stage_folder(batch, allowed / ".." / "other")
+    monkeypatch.chdir(allowed)
+    for nowhere in ("in", "~nosuchuser/x", f"{allowed}/a\0b"):
+        with pytest.raises(NotFound):
+            project.stage_folder(batch, nowhere)
     project.stage_folder(batch, allowed / "in")
     project.submit(batch)
     run_pending(store)

@@ -8,7 +8,7 @@ import pytest
 from dn2core.errors import NotFound, Refused, StorageError
 from dn2core.project import Store, fsio, open_service, run_pending
 from dn2core.project.sweep import sweep
-from tests.project.helpers import give
+from tests.project.helpers import give, rows
 
 
 def test_projects_are_listed_last_active_first(store):
@@ -34,13 +34,24 @@ def test_a_hostile_name_is_only_text(store):
 
 def test_deleted_goes_to_the_trash_and_comes_back(store):
     project = store.create("Precious")
-    job = store.jobs.submit(project.id, "map")
+    job, stopped = store.jobs.submit(project.id, "map"), store.jobs.submit(project.id, "reencode")
+    store.jobs.cancel(stopped)
     store.delete(project.id)
     assert store.projects() == [] and [card.name for card in store.trashed()] == ["Precious"]
     assert store.jobs.job(job).error_code == "PROJECT_DELETED"
     with pytest.raises(NotFound):
         store.open(project.id)
     assert store.restore(project.id).name == "Precious"
+    assert [again.id for again in store.jobs.active(project.id)] == [job] and store.jobs.job(job).error is None
+
+
+def test_an_index_that_an_older_version_did_not_make_is_added(store):
+    project = store.create("Older")
+    with project.db.write() as db:
+        db.execute("DROP INDEX items_in_use")
+    Store(store.root).open(project.id)
+    question = "EXPLAIN QUERY PLAN SELECT count(*) FROM items WHERE role = 'scored' AND until IS NULL"
+    assert "items_in_use" in str(rows(project, question))
 
 
 @pytest.mark.parametrize("project_id", ["..", "../trash", "/etc", "", "a/b", "nul\0", ".making"])
