@@ -73,7 +73,14 @@ class Bank:
             raise Refused("BANK_EMPTY")
         self.normalise = normalise
         # A copy: whoever changes the array later must not change the bank.
-        self._fill(_prepared(features, normalise) if normalise else features.copy())
+        self.features = _prepared(features, normalise) if normalise else features.copy()
+        self.features.setflags(write=False)
+        # FAISS gets them around their mean: the shorter vectors are, the less its rounding hides.
+        self._mean = self.features.mean(axis=0, dtype=np.float64).astype(np.float32)
+        centred = self.features - self._mean
+        self._largest_norm = float(_squared_norms(centred).max())
+        self._index = faiss.IndexFlatL2(self.dim)
+        self._index.add(centred)
 
     @property
     def n(self) -> int:
@@ -100,21 +107,6 @@ class Bank:
         """The k nearest vectors of every vector in the bank, itself included."""
         return self._search(self.features, k)
 
-    def extended(self, more: np.ndarray) -> "Bank":
-        """A new bank with (m, d) vectors added at the end; this one stays as it is."""
-        bank = object.__new__(Bank)
-        bank.normalise = self.normalise
-        added = _prepared(_checked(more, dim=self.dim), self.normalise)
-        bank._fill(np.concatenate([self.features, added]))
-        return bank
-
-    def _fill(self, features: np.ndarray) -> None:
-        features.setflags(write=False)
-        self.features = features
-        self._largest_norm = float(_squared_norms(features).max())
-        self._index = faiss.IndexFlatL2(features.shape[1])
-        self._index.add(features)
-
     def _search(self, queries: np.ndarray, k: int) -> Found:
         if k < 1:
             raise Refused("K_TOO_SMALL", k=k)
@@ -139,26 +131,38 @@ class Bank:
 
         FAISS ranks many queries at once by norms and products, whose rounding depends on the batch
         and makes identical vectors differ. So its ranking only proposes; the distances are computed
-        again, one by one, and a query is certain when all that was not proposed is farther by more
-        than the rounding can hide.
+        again, one by one, from the vectors as they are, and a query is certain when all that was not
+        proposed is farther by more than the rounding can hide.
         """
         if width == self.n:
             at = np.broadcast_to(np.arange(self.n), (len(queries), self.n)).copy()
         else:
-            ranked, at = self._index.search(queries, width)
+            centred = queries - self._mean
+            ranked, at = self._index.search(centred, width)
         near = np.empty(at.shape, np.float32)
-        self._index.compute_distance_subset(
-            len(queries), faiss.swig_ptr(queries), at.shape[1], faiss.swig_ptr(near), faiss.swig_ptr(at)
+        faiss.fvec_L2sqr_by_idx(
+            *map(faiss.swig_ptr, (near, queries, self.features, at)), self.dim, len(queries), at.shape[1]
         )
         near, at = _sorted(near, at, k)
         if width == self.n:
             return near, at, np.ones(len(queries), bool)
+        return near, at, near[:, -1] < self._at_least(ranked[:, -1], _squared_norms(centred))
+
+    def _at_least(self, ranked: np.ndarray, norms: np.ndarray) -> np.ndarray:
+        """A bound for the distances, as computed from the vectors as they are, of all that FAISS ranked behind.
+
+        Args:
+            ranked: (q,) the last distance of the ranking.
+            norms: (q,) squared norms of the queries around the mean.
+        """
+        rounding = np.finfo(np.float32).eps / 2
         # |x|^2, |y|^2 and 2xy are each off by at most `dim` roundings of their size, in whatever order they
         # are summed; so is the distance that was computed again.
-        roundings = (self.dim + 8) * np.finfo(np.float32).eps / 2
-        ranked = ranked[:, -1].astype(np.float64)
-        hidden = 2 * roundings * (_squared_norms(queries) + self._largest_norm) + roundings * ranked + 1e-35
-        return near, at, near[:, -1] < ranked - hidden
+        roundings = (self.dim + 8) * rounding
+        centred = np.maximum(ranked - 2 * roundings * (norms + self._largest_norm), 0)
+        # Taking the mean away moved each vector by at most one rounding of what is left of it.
+        moved = 1.01 * rounding * (np.sqrt(norms) + np.sqrt(self._largest_norm))
+        return np.maximum(np.sqrt(centred) - moved, 0) ** 2 * (1 - roundings) - 1e-35
 
 
 def _sorted(distances: np.ndarray, indices: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -96,6 +96,16 @@ def test_equals_brute_force_on_any_numbers(seed, n, q, dim, scale, normalise):
     np.testing.assert_allclose(found.distances, truth, rtol=1e-5, atol=1e-7 * size)
 
 
+def test_near_copies_are_answered_without_looking_at_all(monkeypatch):
+    """Many frames of one scene: long vectors, short distances between them."""
+    rng = np.random.default_rng(5)
+    bank = Bank(rng.gamma(0.5, size=(1, 256)) + 0.01 * rng.normal(size=(2000, 256)), normalise=True)
+    widths, real = [], Bank._candidates
+    monkeypatch.setattr(Bank, "_candidates", lambda self, *args: (widths.append(args[2]), real(self, *args))[1])
+    bank.search_itself(5)
+    assert set(widths) < {5 + 14, 8 * (5 + 14)}
+
+
 def test_hand_worked():
     found = Bank([[0, 0], [3, 4], [1, 0]]).search([[0, 0], [3, 0]], 3)
     assert found.distances.tolist() == [[0, 1, 25], [4, 9, 16]]
@@ -203,21 +213,6 @@ def test_unit_length_is_computed_row_by_row(normalise):
         np.testing.assert_allclose(np.linalg.norm(whole.astype(np.float64), axis=1), 1, atol=1e-6)
         found = Bank(rows, normalise=True).search(rows, 1)
         assert (found.distances == 0).all()
-
-
-@pytest.mark.parametrize("normalise", [False, True])
-def test_extended_equals_a_fresh_build(normalise):
-    rng = np.random.default_rng(6)
-    first, more, queries = (rng.normal(size=(n, 24)).astype(np.float32) for n in (50, 30, 40))
-    old = Bank(first, normalise=normalise)
-    before = old.search(queries, 9)
-    grown = old.extended(more)
-    fresh = Bank(np.concatenate([first, more]), normalise=normalise)
-    assert np.array_equal(grown.features, fresh.features)
-    assert same(grown.search(queries, 9), fresh.search(queries, 9))
-    assert same(old.search(queries, 9), before) and (old.n, grown.n) == (50, 80)
-    with pytest.raises(Refused, match=r"shape \(n, 24\), got \(1, 23\)"):
-        old.extended(np.zeros((1, 23)))
 
 
 def test_the_bank_keeps_its_own_copy():
