@@ -119,10 +119,6 @@ class WeightsUnavailable(DN2Error):
     """The weights of a backbone are neither on disk nor to be had."""
 
 
-class ModelMismatch(DN2Error):
-    """Vectors of different fingerprints were about to meet."""
-
-
 class StorageError(DN2Error):
     """The data folder cannot be read or written as it must."""
 

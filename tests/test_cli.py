@@ -86,7 +86,7 @@ def test_each_rejected_file_is_named_with_its_reason(data, normals, picture, cap
     (normals / "cut.png").write_bytes(picture(1)[:200])
     (normals / "empty.jpg").write_bytes(b"")
     (normals / ".hidden.png").write_bytes(picture(70))
-    (normals / "Thumbs.db").write_bytes(b"x")
+    (normals / "ehthumbs.db").write_bytes(b"x")
     assert main(["build", "Bracket", str(normals)]) == 0
     out = capsys.readouterr().out
     assert "rejected  good/empty.jpg: The file is empty (0 bytes)." in out

@@ -9,10 +9,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from dn2core.errors import NotFound, Refused, sentence
+from dn2core.ingest.sources import is_litter
 from dn2core.project import Project
 
 AT_ONCE = 32  # files in one transaction
-_SYSTEM_FILES = {"thumbs.db", "desktop.ini", "__macosx"}
 
 
 @dataclass
@@ -62,8 +62,8 @@ def stage_files(project: Project, batch: int, files: list[tuple[str, Path]]) -> 
 
 def _list_folder(top: Path, listing: Listing) -> None:
     for folder, folders, names in os.walk(top):
-        folders[:] = sorted(name for name in folders if not _is_system(name))
-        wanted = sorted(name for name in names if not _is_system(name))
+        folders[:] = sorted(name for name in folders if not is_litter((name,)))
+        wanted = sorted(name for name in names if not is_litter((name,)))
         listing.ignored += len(names) - len(wanted)
         paths = [Path(folder, name) for name in wanted]
         listing.files += [(_label(path.relative_to(top.parent)), path) for path in paths]
@@ -72,10 +72,6 @@ def _list_folder(top: Path, listing: Listing) -> None:
 def _label(path: Path) -> str:
     """The name as text that can be stored, also where the file system holds bytes that are no UTF-8."""
     return os.fsencode(path.as_posix()).decode("utf-8", errors="backslashreplace")
-
-
-def _is_system(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _SYSTEM_FILES
 
 
 def _stage(project: Project, batch: int, files: list[tuple[str, Path]]) -> list[tuple[str, str]]:

@@ -2,6 +2,6 @@
 
 from dn2core.explore.evaluation import roc_auc
 from dn2core.explore.projection import Projection, pca_map, place, umap_map
-from dn2core.explore.sweep import Sweep, sweep, sweep_table
+from dn2core.explore.sweep import Sweep, sweep_table
 
-__all__ = ["Projection", "Sweep", "pca_map", "place", "roc_auc", "sweep", "sweep_table", "umap_map"]
+__all__ = ["Projection", "Sweep", "pca_map", "place", "roc_auc", "sweep_table", "umap_map"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dn2core.detect import Found, ScoreTable
+from dn2core.detect import ScoreTable
 
 
 @dataclass(frozen=True)
@@ -31,32 +31,17 @@ class Sweep:
         """(K,) int64: images whose verdict differs from the one at k_now."""
         return self.newly_flagged + self.no_longer_flagged
 
-    def changed(self, k: int) -> np.ndarray:
-        """Positions of the scored images whose verdict at k differs from the one at k_now."""
-        return np.flatnonzero(self.flagged[self._row(k)] != self.flagged[self._row(self.k_now)])
-
-    def _row(self, k: int) -> int:
-        return min(k, len(self.k)) - 1
-
-
-def sweep(
-    loo: Found | None, found: Found, *, k_max: int = 50, percentile: float = 99.0, k_now: int = 2, bins: int = 60
-) -> Sweep:
-    """Histograms, limits and verdicts for every k up to k_max, as `ScoreTable.judge` would give one by one.
-
-    Args:
-        loo: the normals against each other; None below two normals.
-        found: the scored images against the normals.
-        k_now: the k in use.
-        bins: of each histogram.
-    """
-    return sweep_table(ScoreTable(loo, found), k_max=k_max, percentile=percentile, k_now=k_now, bins=bins)
-
 
 def sweep_table(
     table: ScoreTable, *, k_max: int = 50, percentile: float = 99.0, k_now: int = 2, bins: int = 60
 ) -> Sweep:
-    """`sweep` over a table of scores that is there already."""
+    """Histograms, limits and verdicts for every k up to k_max, as `ScoreTable.judge` would give one by one.
+
+    Args:
+        table: the scores of normals and scored images for every k.
+        k_now: the k in use.
+        bins: of each histogram.
+    """
     rows = min(k_max, table.k_max)
     normals, scored = table.normal_scores[:rows], table.scores[:rows]
     limits = table.limits(percentile)[:rows]

@@ -69,7 +69,7 @@ def sources_of_zip(path: str | Path, name: str, *, key: str = "1", limits: Limit
     for entry in opened.entries:
         if entry.is_folder:
             continue
-        if _is_litter(PurePosixPath(entry.name.replace("\\", "/")).parts):
+        if is_litter(PurePosixPath(entry.name.replace("\\", "/")).parts):
             listing.ignored += 1
             continue
         listing.append(Source(f"{key}/{entry.position}", entry.name, entry.size, _reader(opened, entry)))
@@ -117,10 +117,10 @@ def _walk(top: Path, listing: Listing) -> Iterable[Path]:
     for here, folders, files in os.walk(top, followlinks=False):
         links = [name for name in folders if os.path.islink(os.path.join(here, name))]
         seen = [name for name in folders if name not in links]
-        folders[:] = sorted(name for name in seen if not _is_litter((name,)))
+        folders[:] = sorted(name for name in seen if not is_litter((name,)))
         listing.ignored += len(seen) - len(folders)
         for name in sorted(files + links):
-            if _is_litter((name,)):
+            if is_litter((name,)):
                 listing.ignored += 1
             else:
                 yield Path(here, name)
@@ -204,7 +204,8 @@ def _is_zip(path: Path, name: str) -> bool:
     return head in _ZIP_MAGIC
 
 
-def _is_litter(parts: tuple[str, ...]) -> bool:
+def is_litter(parts: tuple[str, ...]) -> bool:
+    """Whether a path with these parts is left behind by an operating system, or hidden."""
     return any(part.lower() in _LITTER or (part.startswith(".") and part not in (".", "..")) for part in parts)
 
 

@@ -58,9 +58,7 @@ def results_csv(
             for cell in (normals[index], distance)
         ]
         file = text_cell(files[row])
-        writer.writerow(
-            (file, scores[row], percentiles[row], judgement.verdicts[at], k, threshold, *near, *shared)
-        )
+        writer.writerow((file, scores[row], percentiles[row], judgement.verdicts[at], k, threshold, *near, *shared))
     # A name from a foreign file system may hold halves of characters that UTF-8 has no bytes for.
     return out.getvalue().encode("utf-8", errors="backslashreplace")
 

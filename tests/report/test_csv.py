@@ -47,9 +47,7 @@ def test_columns_and_rows_worked_out_by_hand():
     assert (rows[1]["neighbour_2"], rows[1]["distance_2"]) == ("normal 1.png", str(np.sqrt(np.float32(32))))
     assert {row["threshold"] for row in rows} == {str(np.float32(judged.limit))}
     assert [row["verdict"] for row in rows] == list(judged.verdicts)
-    assert {(row["k"], row["fingerprint"], row["normals_version"]) for row in rows} == {
-        ("2", "12ab34cd", "3")
-    }
+    assert {(row["k"], row["fingerprint"], row["normals_version"]) for row in rows} == {("2", "12ab34cd", "3")}
 
 
 def test_every_number_comes_back_bit_for_bit():
@@ -57,9 +55,7 @@ def test_every_number_comes_back_bit_for_bit():
     rows = rows_of(results_csv(snapshot, judged))
     assert np.array_equal(np.array([row["score"] for row in rows]).astype(np.float32), judged.scores)
     distances = np.array([[row[f"distance_{i}"] for i in (1, 2, 3)] for row in rows]).astype(np.float32)
-    assert np.array_equal(
-        distances, np.sqrt(snapshot.found.distances[:, :3].astype(float)).astype(np.float32)
-    )
+    assert np.array_equal(distances, np.sqrt(snapshot.found.distances[:, :3].astype(float)).astype(np.float32))
 
 
 def test_positions_choose_and_order_the_rows():
