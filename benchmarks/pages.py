@@ -145,7 +145,7 @@ def canvas(page, address: str, project: str, rounds: int) -> dict[str, list[floa
     page.keyboard.press("Escape")
     box = over.bounding_box()
     for turn in range(max(1, rounds // 8)):
-        reach = box["height"] * (0.2 + 0.03 * turn)
+        reach = box["height"] * (0.2 + 0.02 * turn)
         corners = np.linspace(0, 6.2, 24)
         at = [
             (box["x"] + box["width"] / 2 + reach * np.cos(a), box["y"] + box["height"] / 2 + reach * np.sin(a))

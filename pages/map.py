@@ -43,7 +43,7 @@ def map_page() -> None:
     busy = job_panel(project, ("map",))
     if not busy:
         last_failure(project, "map")
-    table, judged = _table(project), shown.judge()
+    table, judged = _table(project, shown), shown.judge()
     wanted = wanted_image()
     if wanted is not None and judged_item(shown, judged, wanted) is not None:
         selected = _selected(table)
@@ -58,16 +58,15 @@ def map_page() -> None:
     _explore(project, shown, judged, table)
 
 
-def _table(project):
-    """The map as it stands; kept until images come or a map is drawn."""
+def _table(project, shown):
+    """The map as it stands, of the very images that the page judges; kept until images come or a map is drawn."""
     newest = max((job.id for job in store().jobs.recent(project.id) if job.kind == "map"), default=0)
-    drawn = sorted(path.name for path in (project.folder / "maps").glob("*.npz"))
-    return _kept_table(project, repr((project.generation(), newest, drawn)))
+    return _kept_table(project, shown, repr((shown.generation, newest)))
 
 
 @st.cache_resource(max_entries=4, show_spinner=t("Laying out the map"))
-def _kept_table(_project, key: str):
-    return _project.map()
+def _kept_table(_project, _shown, key: str):
+    return _project.map(_shown)
 
 
 def _how_drawn(project, table, busy: bool) -> None:
@@ -260,7 +259,8 @@ def _remember(table, polygons: list | None = None, point: int | None = None) -> 
     for name in ("area", "point"):
         st.query_params.pop(name, None)
     if polygons:
-        st.query_params["area"] = areas.encode(polygons, table.xy)
+        # An area means something on its own map only: the number goes with it.
+        st.query_params["area"] = f"{table.id}.{areas.encode(polygons, table.xy)}"
     elif point is not None and 0 <= point < len(table.ids):
         st.query_params["point"] = str(table.ids[point])
 
@@ -273,7 +273,8 @@ def _clear(table) -> None:
 def _selected(table) -> np.ndarray | None:
     """Rows of the map that the address names; None when it names none."""
     if "area" in st.query_params:
-        polygons = areas.decode(st.query_params["area"], table.xy)
+        map_id, _, word = st.query_params["area"].partition(".")
+        polygons = areas.decode(word, table.xy) if map_id == str(table.id) else []
         if polygons:
             return np.flatnonzero(np.any([areas.inside(one, table.xy) for one in polygons], axis=0))
     word = st.query_params.get("point", "")
@@ -290,7 +291,7 @@ def _selection(project, shown, judged, table) -> None:
     if rows is None:
         st.caption(
             t(
-                "Click a point to see what lies around it, or take the lasso above the map and draw around a group: "
+                "Click a point to see what lies around it, or draw around a group (with the lasso above the map): "
                 "its images come here."
             )
         )

@@ -63,9 +63,10 @@ def score() -> None:
 
 
 def _first(project, shown, busy: bool) -> None:
-    if shown.waiting or busy:
+    if busy:
         st.caption(t("You can leave this page meanwhile: the work goes on, and the sidebar shows how far it is."))
         return
+    _lost(shown)
     st.markdown(
         tn(
             "Give new images: each is compared with {n} normal, and those that differ are flagged.",
@@ -121,6 +122,7 @@ def _answer(shown, judged) -> None:
         )
         st.caption(_limit_words(judged))
     few_normals(judged, len(shown.normals))
+    _lost(shown)
     if shown.waiting:
         st.caption(
             tn(
@@ -128,6 +130,18 @@ def _answer(shown, judged) -> None:
                 "{n} images are still being encoded and are not shown yet.",
                 shown.waiting,
             )
+        )
+
+
+def _lost(shown) -> None:
+    if shown.lost:
+        st.warning(
+            tn(
+                "The stored picture of {n} scored image is lost, so it cannot be judged any more. Give it again.",
+                "The stored pictures of {n} scored images are lost, so they cannot be judged any more. Give them again.",
+                shown.lost,
+            ),
+            icon=":material/broken_image:",
         )
 
 

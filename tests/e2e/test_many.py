@@ -77,7 +77,7 @@ def test_many_points_are_drawn_on_a_canvas_and_an_area_shows_its_images(tab, pro
     )
     assert painted > 300
     box = over.bounding_box()
-    middle, reach = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), 0.45 * box["height"]
+    middle, reach = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), 0.3 * box["height"]
     corners = [(middle[0] + reach * np.cos(a), middle[1] + reach * np.sin(a)) for a in np.linspace(0, 6.2, 30)]
     page.mouse.move(*corners[0])
     page.mouse.down()

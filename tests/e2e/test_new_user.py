@@ -126,13 +126,3 @@ def test_own_images_from_an_empty_project(tab, tmp_path):
     tab.wait_for_words(r"0 of 1 flagged", seconds=60)
     page.locator(".cell").first.click()
     assert "its nearest normal is itself" in tab.wait_for_words("nearest normal is itself")
-
-
-def test_a_picture_of_the_camera_is_scored(tab):
-    project = tab.open_project()
-    tab.page.get_by_text("Score more images").click()
-    tab.page.get_by_text("Take a picture").click()
-    tab.page.get_by_role("button", name="Take Photo").click()
-    tab.wait_for_words("camera", seconds=60)
-    tab.go(f"/score?project={project}&name=camera-0001")
-    tab.wait_for_words(r"1 of \d+ shown")

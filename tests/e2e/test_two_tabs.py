@@ -1,4 +1,4 @@
-"""Two tabs at once on one project: both finish, and each delivery says by which normals it was judged."""
+"""Two tabs at once on one project, and the camera: each delivery says by which normals it was judged."""
 
 import pytest
 
@@ -35,3 +35,17 @@ def test_one_tab_scores_while_the_other_adds_normals(app, data, tmp_path):
     assert batch.judged["scored"] == 60 and batch.judged["version"] in (1, 2)
     adding.close()
     scoring.close()
+
+
+def test_a_picture_of_the_camera_is_scored(app, data):
+    project = Store(data).projects()[0].id
+    tab = app.tab()
+    tab.go(f"/score?project={project}")
+    if tab.page.get_by_text("Score more images").count():
+        tab.page.get_by_text("Score more images").click()
+    tab.page.get_by_text("Take a picture").click()
+    tab.page.wait_for_function("document.querySelector('video')?.videoWidth > 0")
+    tab.settled()
+    tab.page.get_by_role("button", name="Take Photo").click()
+    tab.wait_for_words(r"Last delivery:[^\n]*camera · 1 given: 1 accepted", seconds=60)
+    tab.close()

@@ -1,5 +1,7 @@
 """Map: what it says of itself, what is chosen on it, and that a choice outlives a reload."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -51,8 +53,6 @@ def test_the_map_says_how_it_was_drawn_and_can_be_drawn(store, project, gallerie
 
 def test_all_points_are_drawn_once(project, galleries):
     at = opened("map", project=project.id)
-    import json
-
     spec = json.loads(at.main.get("plotly_chart")[0].proto.spec)
     assert spec["data"][0]["type"] == "scattergl"
     assert galleries == {}
@@ -63,7 +63,7 @@ def test_an_area_in_the_address_shows_its_images(project, galleries):
     inside = np.argsort(table.xy[:, 0])[:8]
     polygon = around(table.xy[inside])
     wanted = table.ids[areas.inside(polygon, table.xy)]
-    word = areas.encode([polygon], table.xy)
+    word = f"{table.id}.{areas.encode([polygon], table.xy)}"
     at = opened("map", project=project.id, area=word)
     assert not at.exception
     assert sorted(galleries["ids"]) == sorted(wanted.tolist())
@@ -79,7 +79,7 @@ def test_the_selection_puts_the_most_unusual_first(project, galleries):
     judged = shown.judge()
     scores = dict(zip(shown.normals.ids.tolist(), judged.normal_scores, strict=True))
     scores |= dict(zip(shown.scored.ids.tolist(), judged.scores, strict=True))
-    opened("map", project=project.id, area=areas.encode([around(table.xy) * 1.0], table.xy))
+    opened("map", project=project.id, area=f"{table.id}.{areas.encode([around(table.xy)], table.xy)}")
     given = [scores[i] for i in galleries["ids"]]
     assert len(given) == 30 and given == sorted(given, reverse=True)
 
@@ -94,7 +94,9 @@ def test_a_click_shows_what_lies_around(project, galleries):
     assert np.all(np.diff(away[rows]) >= 0)
 
 
-@pytest.mark.parametrize("params", [{"area": "nonsense!"}, {"point": "x"}, {"point": "99999"}, {"colour": "x"}])
+@pytest.mark.parametrize(
+    "params", [{"area": "nonsense!"}, {"area": "0."}, {"point": "x"}, {"point": "99999"}, {"colour": "x"}]
+)
 def test_nonsense_in_the_address_is_no_choice(project, galleries, params):
     at = opened("map", project=project.id, **params)
     assert not at.exception and galleries == {}
@@ -151,3 +153,25 @@ def test_a_picture_opens_and_walks_along_the_selection(project, galleries, monke
 def test_a_lone_normal_has_a_map(store, fake_encoder, galleries):
     at = opened("map", project=filled(store, "Few", 1, scored=1).id)
     assert not at.exception
+
+
+def test_an_area_of_another_map_chooses_nothing(project, galleries):
+    table = project.map()
+    at = opened("map", project=project.id, area=f"{table.id + 1}.{areas.encode([around(table.xy)], table.xy)}")
+    assert not at.exception and galleries == {}
+
+
+def test_points_and_colours_come_from_one_snapshot(store, project, galleries, monkeypatch):
+    from dn2core.project import Project
+
+    real = Project.map
+
+    def normals_land_in_between(self, shown=None):
+        give(project, "normal", [jpeg(8000 + i) for i in range(4)])
+        run_pending(store)
+        return real(self, shown)
+
+    monkeypatch.setattr(Project, "map", normals_land_in_between)
+    at = opened("map", project=project.id)
+    spec = json.loads(at.main.get("plotly_chart")[0].proto.spec)
+    assert len(spec["data"][0]["x"]["bdata"]) * 3 // 4 >= 4 * 30 > len(spec["data"][0]["x"]["bdata"]) * 3 // 4 - 3
