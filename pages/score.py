@@ -137,8 +137,8 @@ def _lost(shown) -> None:
     if shown.lost:
         st.warning(
             tn(
-                "The stored picture of {n} scored image is lost, so it cannot be judged any more. Give it again.",
-                "The stored pictures of {n} scored images are lost, so they cannot be judged any more. Give them again.",
+                "The stored picture of {n} scored image is lost, so it cannot be judged. Give it again.",
+                "The stored pictures of {n} scored images are lost, so they cannot be judged. Give them again.",
                 shown.lost,
             ),
             icon=":material/broken_image:",

@@ -45,7 +45,7 @@ def test_a_picture_of_the_camera_is_scored(app, data):
         tab.page.get_by_text("Score more images").click()
     tab.page.get_by_text("Take a picture").click()
     tab.page.wait_for_function("document.querySelector('video')?.videoWidth > 0")
-    tab.settled()
+    tab.page.wait_for_timeout(2_000)  # the widget wants a moment more than its video
     tab.page.get_by_role("button", name="Take Photo").click()
     tab.wait_for_words(r"Last delivery:[^\n]*camera · 1 given: 1 accepted", seconds=60)
     tab.close()
