@@ -144,6 +144,7 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=192)
     parser.add_argument("--width", type=int, default=1024)
     parser.add_argument("--height", type=int, default=1024)
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="of our way")
     parser.add_argument("--store", action="store_true", help="also measure with the project on disk")
     args = parser.parse_args()
 
@@ -151,10 +152,12 @@ def main() -> int:
         folder, store = Path(scratch, "photographs"), Store(Path(scratch, "data"))
         folder.mkdir()
         size = write_photographs(folder, args.images, (args.width, args.height))
-        encoder = load_encoder("efficientnet_lite0", runtime="openvino")
+        encoder = load_encoder("efficientnet_lite0", runtime="openvino", precision=args.precision)
         plain = plain_way(folder, encoder)
         print(f"{args.images} JPEGs of {args.width:,} x {args.height:,}, {size / args.images / 1e3:.0f} kB each")
-        print(f"{available_cores()} cores, {torch.get_num_threads()} threads of torch, median of {args.rounds} rounds")
+        print(
+            f"{available_cores()} cores, {torch.get_num_threads()} threads of torch, {args.precision}, median of {args.rounds} rounds"
+        )
 
         times = {"plain": [], "ours": [], "ours, stored": []}
         for turn in range(args.rounds + 1):  # taken in turns, so that a busy machine slows all; the first warms up
