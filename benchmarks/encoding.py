@@ -156,7 +156,8 @@ def main() -> int:
         plain = plain_way(folder, encoder)
         print(f"{args.images} JPEGs of {args.width:,} x {args.height:,}, {size / args.images / 1e3:.0f} kB each")
         print(
-            f"{available_cores()} cores, {torch.get_num_threads()} threads of torch, {args.precision}, median of {args.rounds} rounds"
+            f"{available_cores()} cores, {torch.get_num_threads()} threads of torch, {args.precision},"
+            f" median of {args.rounds} rounds"
         )
 
         times = {"plain": [], "ours": [], "ours, stored": []}

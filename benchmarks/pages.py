@@ -2,8 +2,8 @@
 
 Starts the app on 10,000 scored images (`--scored`) and drives it in headless Chromium (Debian's package
 `chromium`). Server time is from the first message of a run, sent when it begins, to its last, as they arrive;
-`way` adds the browser's own message, the queue and the socket. Targets: a k change at most 50 ms on the server (95th percentile), 300 ms to the
-page's new words.
+`way` adds the browser's own message, the queue and the socket. Targets: a k change at most 50 ms on the server
+(95th percentile), 300 ms to the page's new words.
 """
 
 import argparse
