@@ -7,7 +7,7 @@ from dn2core.project.overview import sizes
 from pages.parts.accounting import accounting, last_delivery
 from pages.parts.backbone import backbone_choice
 from pages.parts.browse import browse
-from pages.parts.detail import open_detail, wanted_image
+from pages.parts.detail import open_detail, taken_out, wanted_image
 from pages.parts.header import few_normals, need_project, number_row, problem, project_header
 from pages.parts.intake import intake_ways
 from pages.parts.jobs import job_panel, last_failure
@@ -30,6 +30,7 @@ def normals() -> None:
             if st.button(t("Score new images"), type="primary", icon=":material/fact_check:", key="dn2_to_score"):
                 go("score")
     project_header(project, shown)
+    taken_out(project)
     busy = job_panel(project, ("intake", "reencode"))
     if not busy:
         last_failure(project, "intake")

@@ -280,6 +280,30 @@ class Project:
         judge(self)
         return state
 
+    def return_normals(self, item_ids: list[int], reason: str = "normals put back") -> State:
+        """Put images back that `remove_normals` took out, as new items of a new version.
+
+        What was not taken out, or is among the normals again, is left alone.
+
+        Raises:
+            NotFound: NO_NORMALS when there never were any.
+        """
+        with self.db.write() as db:
+            before = newest_state(db)
+            if before is None:
+                raise NotFound("NO_NORMALS")
+            version = next_version(db)
+            returned = db.executemany(
+                "INSERT INTO items(role, image_id, name, batch_id, added, since)"
+                " SELECT role, image_id, name, batch_id, ?, ? FROM items gone"
+                " WHERE id = ? AND role = 'normal' AND until IS NOT NULL AND NOT EXISTS"
+                " (SELECT 1 FROM items WHERE image_id = gone.image_id AND role = 'normal' AND until IS NULL)",
+                [(time.time(), version, int(i)) for i in item_ids],
+            ).rowcount
+            state = self.publish(db, reason) if returned > 0 else before
+        judge(self)
+        return state
+
     def change_backbone(self, backbone: str, preset: str) -> int:
         """Encode all images by another network in the background; the old one serves until all are done."""
         return self.jobs.submit(self.id, "reencode", backbone=backbone, preset=preset)

@@ -12,6 +12,7 @@ from pages.parts.routes import url
 from pages.parts.text import md, number, show, t
 
 LAST = "dn2_last_image"
+TAKEN_OUT = "dn2_taken_out"
 
 
 def wanted_image() -> int | None:
@@ -54,9 +55,48 @@ def open_detail(project, shown, item_id: int, order: list[int], judged=None) -> 
         _verdict(one, judged)
         _neighbours(project, neighbours)
         _place(judged, one)
+        _take_out_button(project, one)
     with left:
         _picture(project, one, neighbours)
         _facts(project, item_id)
+
+
+def taken_out(project) -> None:
+    """After a normal was taken out: what happened, and the way back."""
+    project_id, item_id, name = st.session_state.get(TAKEN_OUT, (None, None, None))
+    if project_id != project.id:
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="dn2_taken_out_bar"):
+        st.markdown(
+            f":material/playlist_remove: {t('{name} is no longer a normal.', name=f'**{md(_short(show(name)))}**')}",
+            width="stretch",
+        )
+        st.button(
+            t("Put it back"), key="dn2_put_back", icon=":material/undo:", on_click=_put_back, args=(project, item_id)
+        )
+
+
+def _take_out_button(project, one) -> None:
+    if one.role == "normal":
+        st.button(
+            t("Not a good part: take it out"),
+            key="dn2_take_out",
+            icon=":material/playlist_remove:",
+            help=t("Images are no longer compared with it; verdicts follow at once, and it can be put back."),
+            on_click=_take_out,
+            args=(project, one),
+        )
+
+
+def _take_out(project, one) -> None:
+    project.remove_normals([one.item_id], "1 normal taken out")
+    st.session_state[TAKEN_OUT] = (project.id, one.item_id, one.name)
+    _close()
+
+
+def _put_back(project, item_id: int) -> None:
+    project.return_normals([item_id], "1 normal put back")
+    del st.session_state[TAKEN_OUT]
 
 
 def _way(one, order: list[int]) -> None:

@@ -247,3 +247,20 @@ def test_the_picture_opened_last_is_marked_in_its_own_project_only(store, fake_e
     assert seen["selected"] == 3
     at.sidebar.selectbox(key="dn2_project").set_value(second.id).run()
     assert seen["project_id"] == second.id and seen["selected"] is None
+
+
+def test_a_bad_normal_is_taken_out_and_put_back(store, fake_encoder, monkeypatch):
+    seen = {}
+    monkeypatch.setattr("pages.parts.components.gallery.gallery", lambda **given: seen.update(given))
+    monkeypatch.setattr("pages.parts.detail.gallery", lambda **given: None)
+    project = filled(store, "Bolts", 24, scored=2)
+    at = opened("normals", project=project.id, image="3")
+    at.button(key="dn2_take_out").click().run()
+    assert not at.exception and project.state().n == 23 and 3 not in seen["ids"]
+    assert any("is no longer a normal" in text for text in texts(at.main))
+    at.button(key="dn2_put_back").click().run()
+    assert project.state().n == 24 and len(seen["ids"]) == 24
+    assert not [button for button in at.button if button.key == "dn2_put_back"]
+    scored = str(project.snapshot().scored.ids[0])
+    at = opened("score", project=project.id, image=scored)
+    assert not [button for button in at.button if button.key == "dn2_take_out"]

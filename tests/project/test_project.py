@@ -249,3 +249,19 @@ def test_the_card_tells_what_is_flagged_by_the_settings_and_normals_in_force(sto
     judged.remove_normals(judged.snapshot().normals.ids[:28].tolist())
     assert on_the_card() == judged.snapshot().judge().flagged.sum()
     assert before > 2
+
+
+def test_normals_taken_out_come_back_as_they_were(judged):
+    before = judged.snapshot()
+    gone = before.normals.ids[:3].tolist()
+    judged.remove_normals(gone)
+    assert judged.snapshot().state.n == 27
+    state = judged.return_normals(gone)
+    after = judged.snapshot()
+    assert (state.version, state.n) == (3, 30)
+    assert sorted(after.normals.image_ids) == sorted(before.normals.image_ids)
+    assert after.judge().limit == before.judge().limit
+    assert np.array_equal(after.judge().scores, before.judge().scores)
+    # twice, or what never was a normal: nothing happens
+    assert judged.return_normals(gone).version == 3
+    assert judged.return_normals(after.scored.ids[:2].tolist()).version == 3
