@@ -53,9 +53,9 @@ def open_detail(project, shown, item_id: int, order: list[int], judged=None) -> 
     left, right = st.columns([7, 5], gap="medium")
     with right:
         _verdict(one, judged)
+        _take_out_button(project, one)
         _neighbours(project, neighbours)
         _place(judged, one)
-        _take_out_button(project, one)
     with left:
         _picture(project, one, neighbours)
         _facts(project, item_id)
