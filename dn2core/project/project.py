@@ -267,18 +267,12 @@ class Project:
         Raises:
             NotFound: NO_NORMALS when there never were any.
         """
-        with self.db.write() as db:
-            before = newest_state(db)
-            if before is None:
-                raise NotFound("NO_NORMALS")
-            version = next_version(db)
-            removed = db.executemany(
-                "UPDATE items SET until = ? WHERE id = ? AND role = 'normal' AND since IS NOT NULL AND until IS NULL",
-                [(version, int(i)) for i in item_ids],
-            ).rowcount
-            state = self.publish(db, reason) if removed > 0 else before
-        judge(self)
-        return state
+        return self._change_normals(
+            "UPDATE items SET until = :version"
+            " WHERE id = :id AND role = 'normal' AND since IS NOT NULL AND until IS NULL",
+            item_ids,
+            reason,
+        )
 
     def return_normals(self, item_ids: list[int], reason: str = "normals put back") -> State:
         """Put images back that `remove_normals` took out, as new items of a new version.
@@ -288,21 +282,14 @@ class Project:
         Raises:
             NotFound: NO_NORMALS when there never were any.
         """
-        with self.db.write() as db:
-            before = newest_state(db)
-            if before is None:
-                raise NotFound("NO_NORMALS")
-            version = next_version(db)
-            returned = db.executemany(
-                "INSERT INTO items(role, image_id, name, batch_id, added, since)"
-                " SELECT role, image_id, name, batch_id, ?, ? FROM items gone"
-                " WHERE id = ? AND role = 'normal' AND until IS NOT NULL AND NOT EXISTS"
-                " (SELECT 1 FROM items WHERE image_id = gone.image_id AND role = 'normal' AND until IS NULL)",
-                [(time.time(), version, int(i)) for i in item_ids],
-            ).rowcount
-            state = self.publish(db, reason) if returned > 0 else before
-        judge(self)
-        return state
+        return self._change_normals(
+            "INSERT INTO items(role, image_id, name, batch_id, added, since)"
+            " SELECT role, image_id, name, batch_id, :now, :version FROM items gone"
+            " WHERE id = :id AND role = 'normal' AND until IS NOT NULL AND NOT EXISTS"
+            " (SELECT 1 FROM items WHERE image_id = gone.image_id AND role = 'normal' AND until IS NULL)",
+            item_ids,
+            reason,
+        )
 
     def change_backbone(self, backbone: str, preset: str) -> int:
         """Encode all images by another network in the background; the old one serves until all are done."""
@@ -415,6 +402,18 @@ class Project:
         """Preset and input side of the features in use; neither needs the network itself."""
         chosen = self.state() or self.settings()
         return chosen.preset, backbone_of(chosen.backbone).input_side
+
+    def _change_normals(self, statement: str, item_ids: list[int], reason: str) -> State:
+        """Run the statement for each item (:id, :version, :now) and publish what changed as the next version."""
+        with self.db.write() as db:
+            before = newest_state(db)
+            if before is None:
+                raise NotFound("NO_NORMALS")
+            shared = {"version": next_version(db), "now": time.time()}
+            changed = db.executemany(statement, [{**shared, "id": int(i)} for i in item_ids]).rowcount
+            state = self.publish(db, reason) if changed > 0 else before
+        judge(self)
+        return state
 
     def _incoming(self, batch: int) -> Path:
         return below(self.folder / "incoming", str(int(batch)))
