@@ -60,7 +60,9 @@ def _first(project, busy: bool) -> None:
                 "A hundred is a fine start, and more can be added at any time."
             )
         )
-        intake_ways(project, "normal", key="dn2_normals")
+    # Also while another tab's work runs: an uploader that vanished would lose the files on their way to it.
+    intake_ways(project, "normal", key="dn2_normals")
+    if not busy:
         backbone_choice(project)
     accounting(project, project.batches("normal"), key="dn2_account")
 

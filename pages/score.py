@@ -65,15 +65,16 @@ def score() -> None:
 def _first(project, shown, busy: bool) -> None:
     if busy:
         st.caption(t("You can leave this page meanwhile: the work goes on, and the sidebar shows how far it is."))
-        return
-    _lost(shown)
-    st.markdown(
-        tn(
-            "Give new images: each is compared with {n} normal, and those that differ are flagged.",
-            "Give new images: each is compared with {n} normals, and those that differ are flagged.",
-            len(shown.normals),
+    else:
+        _lost(shown)
+        st.markdown(
+            tn(
+                "Give new images: each is compared with {n} normal, and those that differ are flagged.",
+                "Give new images: each is compared with {n} normals, and those that differ are flagged.",
+                len(shown.normals),
+            )
         )
-    )
+    # Also while another tab's work runs: an uploader that vanished would lose the files on their way to it.
     _ways(project)
     _where_they_went(project)
 

@@ -32,13 +32,21 @@ def test_dropped_images_become_a_batch_at_once(store, fake_encoder):
     at.file_uploader(key="dn2_normals_files_0").set_value(files).run()
     assert not at.exception
     assert [element.proto.text for element in at.main.get("progress")] != []
-    assert not at.main.get("file_uploader")
+    assert at.file_uploader(key="dn2_normals_files_1").value == []
     run_pending(store)
     at = opened("normals", project=project.id)
     batch = project.batches("normal")[0]
     assert (batch.given, batch.accepted, batch.rejected) == (21, 20, 1)
     metrics = {metric.label: metric.value for metric in at.metric}
     assert metrics["Given"] == "21" and metrics["Accepted"] == "20" and metrics["Rejected"] == "1"
+
+
+def test_the_uploader_stays_while_the_first_images_come_in(store, fake_encoder):
+    project = store.create("Bolts")
+    give(project, "normal", [jpeg(0)])
+    at = opened("normals", project=project.id)
+    assert any("You can leave this page" in text for text in texts(at.main))
+    assert at.main.get("file_uploader")
 
 
 def test_the_uploader_forgets_the_files_it_gave(store, fake_encoder):

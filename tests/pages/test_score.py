@@ -55,6 +55,14 @@ def test_with_normals_alone_new_images_are_asked_for(store, fake_encoder):
     assert at.main.get("file_uploader")
 
 
+def test_the_uploader_stays_while_another_tab_adds_normals(store, fake_encoder):
+    project = filled(store, "Bolts", 24)
+    give(project, "normal", [jpeg(99)])
+    at = opened("score", project=project.id)
+    assert any("You can leave this page" in text for text in texts(at.main))
+    assert at.main.get("file_uploader")
+
+
 def test_dropped_images_are_scored(store, fake_encoder, galleries):
     project = filled(store, "Bolts", 24)
     at = opened("score", project=project.id)
