@@ -69,11 +69,14 @@ class Bank:
 
     def __init__(self, features: np.ndarray, *, normalise: bool = False):
         features = _checked(features, dim=None)
+        # A copy: whoever changes the array later must not change the bank.
+        self._keep(_prepared(features, normalise) if normalise else features.copy(), normalise)
+
+    def _keep(self, features: np.ndarray, normalise: bool) -> None:
         if len(features) == 0:
             raise Refused("BANK_EMPTY")
         self.normalise = normalise
-        # A copy: whoever changes the array later must not change the bank.
-        self.features = _prepared(features, normalise) if normalise else features.copy()
+        self.features = features
         self.features.setflags(write=False)
         # FAISS gets them around their mean: the shorter vectors are, the less its rounding hides.
         self._mean = self.features.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -92,6 +95,38 @@ class Bank:
         """How many numbers a vector has."""
         return self.features.shape[1]
 
+    def prepare(self, vectors: np.ndarray) -> np.ndarray:
+        """(q, d) float32 vectors as the bank compares them: checked, and of unit length where it normalises.
+
+        Without normalising, an array that is float32 and C-contiguous comes back itself.
+
+        Raises:
+            Refused: when the shape does not fit the bank, or a number is not finite.
+        """
+        return _prepared(_checked(vectors, dim=self.dim), self.normalise)
+
+    def changed(self, keep: np.ndarray, added: np.ndarray | None = None) -> "Bank":
+        """A bank of some vectors of this one, in their order, and of new ones behind them.
+
+        Bit for bit the bank that all their raw vectors would make; only the new ones are normalised.
+
+        Args:
+            keep: (n,) bool, the vectors that stay.
+            added: (m, d) raw vectors.
+
+        Raises:
+            Refused: when no vector is left, a shape does not fit, or a number is not finite.
+        """
+        keep = np.asarray(keep)
+        if keep.shape != (self.n,) or keep.dtype != bool:
+            raise ValueError(f"expected keep as ({self.n},) bool, got {keep.shape} {keep.dtype}")
+        parts = [self.features[keep]]
+        if added is not None and len(added):
+            parts.append(self.prepare(added))
+        bank = Bank.__new__(Bank)
+        bank._keep(np.concatenate(parts) if len(parts) > 1 else parts[0], self.normalise)
+        return bank
+
     def search(self, queries: np.ndarray, k: int) -> Found:
         """The k nearest vectors of the bank for each of (q, d) queries.
 
@@ -101,13 +136,33 @@ class Bank:
         Raises:
             Refused: when k < 1, the shape does not fit the bank, or a number is not finite.
         """
-        return self._search(_prepared(_checked(queries, dim=self.dim), self.normalise), k)
+        return self.search_prepared(self.prepare(queries), k)
 
     def search_itself(self, k: int) -> Found:
         """The k nearest vectors of every vector in the bank, itself included."""
-        return self._search(self.features, k)
+        return self.search_prepared(self.features, k)
 
-    def _search(self, queries: np.ndarray, k: int) -> Found:
+    def search_others(self, rows: np.ndarray, k: int) -> Found:
+        """The k nearest other vectors of some of the bank's own, each as if it were not there itself.
+
+        Only the vector's own row is left out: another row with the same numbers stays a neighbour, at distance 0.
+
+        Args:
+            rows: (r,) int64 rows of the bank, which holds two vectors or more.
+
+        Returns:
+            Found with (r, k) arrays; k is reduced to n - 1 where the bank holds no more.
+        """
+        used = min(int(k), self.n - 1)
+        found = self.search_prepared(self.features[rows], used + 1)
+        own = found.indices == np.asarray(rows)[:, None]
+        # Where more than k duplicates come first, the row's own entry lies behind the k + 1 that were found.
+        own[:, -1] |= ~own.any(axis=1)
+        shape = len(own), used
+        return Found(found.distances[~own].reshape(shape), found.indices[~own].reshape(shape), used, int(k))
+
+    def search_prepared(self, queries: np.ndarray, k: int) -> Found:
+        """As `search`, of queries that `prepare` gave; saves preparing the same ones again and again."""
         if k < 1:
             raise Refused("K_TOO_SMALL", k=k)
         used = min(int(k), self.n)
