@@ -31,7 +31,10 @@ _SHAPES = {
 _GLYPHS = {
     "normal": "",
     "pass": '<path d="M4.6 8.2 7 10.7 11.6 5.4" fill="none" stroke="#fff" stroke-width="1.8"/>',
-    "review": '<path d="M8 4.2V9M8 10.4V12" fill="none" stroke="#1F2630" stroke-width="1.7"/>',
+    "review": (
+        '<path d="M5.9 6.3A2.1 2.1 0 1 1 8.7 8.2Q8 8.6 8 9.7M8 10.9V12.5" fill="none" '
+        'stroke="#1F2630" stroke-width="1.5"/>'
+    ),
     "reject": '<path d="M8 5.6V10.2M8 11.6V13.2" fill="none" stroke="#fff" stroke-width="1.7"/>',
 }
 
@@ -140,8 +143,8 @@ def _edges(normals: np.ndarray, values: np.ndarray, limits: list[float]) -> np.n
     known = [*limits, *([normals.max()] if len(normals) else [])]
     reach = 3.5 * (max(known) - low) if known else 0.0
     span = min(high - low, reach) if reach > 0 else high - low
-    if span <= 1e-9 * max(abs(low), abs(high)) or span == 0:
-        span = max(abs(low), 1e-6)
+    if span <= 1e-9 * max(abs(low), abs(high)):  # all the same
+        span = abs(low) or 1.0
         low -= span / 2
     width = span / (_BINS - 4)
     if not limits:
@@ -157,7 +160,7 @@ def _axis(low: float, high: float):
 
 def _panel(title: str, tone: str, scores: np.ndarray, edges: np.ndarray, x, top: float, words: "Words") -> str:
     """Bars of one group, the height of the fullest written at the side."""
-    counts, _ = np.histogram(np.minimum(scores, (edges[-2] + edges[-1]) / 2), edges)
+    counts, _ = np.histogram(np.clip(scores, *(edges[[0, -2]] + edges[[1, -1]]) / 2), edges)
     base, most = top + _PANEL, counts.max()
     # A single image must be seen beside a thousand.
     heights = np.where(counts > 0, np.maximum(counts / most * _PANEL, 2), 0)

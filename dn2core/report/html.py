@@ -2,6 +2,7 @@
 
 import base64
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -44,7 +45,7 @@ ENGLISH = {
     "warnings": "Keep in mind",
     "limits": "Limits and how they came about",
     "limits.none": "There is no limit, so nothing passes or is rejected by itself.",
-    "limits.caption": "Limits: a score above one leaves the verdict below it",
+    "limits.caption": "Limits on the score",
     "limits.name": "Limit",
     "limits.value": "Score",
     "limits.reason": "How it came about",
@@ -69,25 +70,27 @@ ENGLISH = {
     "figure.axis": "how unusual (score)",
     "flagged": "Flagged images",
     "flagged.none": "No image is flagged.",
-    "flagged.all": "All {total} flagged images, the most unusual first.",
+    "flagged.order": "The most unusual come first.",
+    "flagged.all": "All {total} flagged images are shown.",
     "flagged.one": "One image is flagged.",
-    "flagged.some": "{shown} of {total} flagged images are shown, the most unusual; the CSV beside this file lists all.",
+    "flagged.some": "{shown} of {total} flagged images are shown; the CSV beside this file lists all.",
     "missed": "Known defects that are missed",
     "missed.about": "People confirmed these images as defects, and they are not flagged as things stand.",
     "missed.some": "{shown} of {total} are shown; the CSV beside this file lists all.",
     "picture.alt": "Image {name}",
     "picture.lost": "The picture is not available.",
     "picture.percentile": "farther than {share} of the normals",
+    "picture.percentile.all": "farther than all normals",
     "picture.spacing": "of the usual spacing",
     "picture.score": "score",
     "picture.nearest": "Nearest normals, with the distance to each",
-    "picture.more": "The {n} nearest of {total}; the CSV beside this file lists all.",
+    "picture.nearest.some": "The {n} nearest normals of {total} compared, with the distance to each",
     "label.good": "false alarm: this is normal",
     "label.defect": "confirmed defect",
     "label.unsure": "unsure",
     "label.by": "{label}, says {author}",
     "map": "Map",
-    "map.caption": "Each mark is an image; near is alike. Distances mean near or far only, so the axes carry no numbers.",
+    "map.caption": "Each mark is an image; near is alike. The axes have no unit, so they carry no numbers.",
     "figure.map.alt": "Map of {n} images by their likeness.",
     "map.legend": "{word}: {n}",
     "evaluation": "Evaluation against the labels",
@@ -123,7 +126,7 @@ ENGLISH = {
     "words.flagged": "Flagged",
     "words.flagged.about": "The score lies above a limit: a person should look at the image.",
     "words.verdicts": "Pass, review, reject",
-    "words.verdicts.about": "The verdict that the limits give. It is a suggestion by the numbers, not a judgement by a person.",
+    "words.verdicts.about": "What the limits say of the score; what people said of an image stands beside it.",
 }
 
 
@@ -281,6 +284,7 @@ def report_html(
             sign=sign,
             image=_data_uri,
             short=lambda name: show(name, 48),
+            lines=_lines,
             most_neighbours=NEIGHBOURS,
         )
     )
@@ -327,14 +331,25 @@ class Words:
         if value is None or not math.isfinite(value):
             return self("none")
         if 0 < value < 0.95:
-            places = 1 - math.floor(math.log10(value)) if value < 0.095 else 2
-            return self("percent", value=self.number(value, min(places, 6)))
+            digits = f"{float(f'{value:.2g}'):.6f}".rstrip("0").partition(".")[2]
+            return self("percent", value=self.number(value, len(digits) or 6))
         rounded = min(value, 99.9) if value < 100 else value
         return self("percent", value=self.number(rounded, 1 if 0 < rounded < 100 else 0))
+
+    def farther(self, percentile: float) -> str:
+        """A percentile among the normals in words."""
+        if percentile == 100:
+            return self("picture.percentile.all")
+        return self("picture.percentile", share=self.percent(percentile))
 
     def share(self, value: float) -> str:
         """A share from 0 to 1, in percent."""
         return self.percent(100 * value if value is not None else math.nan)
+
+    def interval(self, low: float, high: float) -> str:
+        """Two shares; one dash where neither is known."""
+        low, high = self.share(low), self.share(high)
+        return low if low == high == self("none") else self("forecasts.range", low=low, high=high)
 
     def local(self, when: datetime) -> datetime:
         """The moment in the report's zone."""
@@ -389,7 +404,9 @@ def _environment() -> Environment:
 
 
 def _visible(value: object) -> object:
-    """All text passes here on its way to the page: controls and direction marks are shown, line breaks stay."""
-    if not isinstance(value, str) or hasattr(value, "__html__"):
-        return value
-    return "\n".join(show(line, _LONGEST) for line in value[:_LONGEST].splitlines())
+    """All text passes here on its way to the page: controls and direction marks are shown, lone surrogates too."""
+    return show(value, _LONGEST) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
+def _lines(text: str) -> list[str]:
+    return re.split(r"\r\n|\r|\n", text[:_LONGEST].strip())
