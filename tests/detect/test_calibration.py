@@ -240,11 +240,19 @@ def test_what_lots_are_worth():
     assert forecast(np.full(400, 2.0), 2.0, lots).n_effective == 400  # nothing that differs
     assert forecast(alike, 8.0, lots).low <= 0.1 <= forecast(alike, 8.0, lots).high
     assert limit_for(alike, 0.05, lots).more_needed == 59 * 40 - 400
+    assert flagged_of(forecast(alike, 8.0, lots), 40)[1:] == (0, 40)  # the next lot is flagged or not, as a whole
     # One lot that differs among the highest scores only.
     tail = unrelated + np.where((lots == 0) & (unrelated > 0), 9, 0)
     assert forecast(tail, 5.0, lots).n_effective < 30
     with pytest.raises(Refused, match=r"each of the 400 scores, got lots of shape \(3,\)"):
         forecast(unrelated, 1.5, np.zeros(3, int))
+
+
+def test_few_lots_that_do_not_differ_are_thought_to_as_often_as_not():
+    rng = np.random.default_rng(0)
+    lots = np.repeat([0, 1], 20)
+    less = [forecast(rng.normal(size=40), 99.0, lots).n_effective < 40 for _ in range(400)]
+    assert np.mean(less) == pytest.approx(0.5, abs=0.07)
 
 
 def test_p_values_by_hand():
