@@ -14,6 +14,7 @@ from dn2core.detect.bank import Bank, Found
 from dn2core.errors import Refused
 
 SPARE = 14  # neighbours beyond k in a fresh row: how many it can lose before it is searched for again
+_GONE = -2  # the index of a vector that left, until it is cut out
 _ROWS = 8192  # rows sorted at once, so that their parts stay in the processor's cache
 
 
@@ -136,26 +137,26 @@ def _changed(
 
 def _without(table: NeighbourTable, keep: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
     """A copy of the table, `width` columns wide, with the vectors that stay under their new rows."""
-    q, before = table.indices.shape
-    same = min(before, width)
-    distances = np.empty((q, width), np.float32)
-    indices = np.empty((q, width), np.int64)
-    distances[:, same:], indices[:, same:] = np.inf, -1
-    distances[:, :same] = table.distances[:, :same]
+    distances = table.distances.copy()
     if keep.all():
-        indices[:, :same] = table.indices[:, :same]
-        return distances, indices
-    # One entry more at the end, where the index -1 leads to itself.
-    rows_now = np.append(np.where(keep, np.cumsum(keep) - 1, -1), -1)
-    gone = np.append(~keep, False)
-    indices[:, :same] = rows_now[table.indices[:, :same]]
-    for rows in _chunks(np.flatnonzero(gone[table.indices].any(axis=1))):
-        lost = gone[table.indices[rows]]
-        near = np.where(lost, np.float32(np.inf), table.distances[rows])
-        order = np.argsort(lost, axis=1, kind="stable")[:, :same]
-        distances[rows, :same] = np.take_along_axis(near, order, 1)
-        indices[rows, :same] = rows_now[np.take_along_axis(table.indices[rows], order, 1)]
-    return distances, indices
+        indices = table.indices.copy()
+    else:
+        # One entry more at the end, where the index -1 leads to itself.
+        indices = np.append(np.where(keep, np.cumsum(keep) - 1, _GONE), -1)[table.indices]
+        for rows in _chunks(np.flatnonzero((indices == _GONE).any(axis=1))):
+            gone = indices[rows] == _GONE
+            order = np.argsort(gone, axis=1, kind="stable")
+            distances[rows] = np.take_along_axis(np.where(gone, np.float32(np.inf), distances[rows]), order, 1)
+            indices[rows] = np.take_along_axis(np.where(gone, -1, indices[rows]), order, 1)
+    return _as_wide(distances, width, np.inf), _as_wide(indices, width, -1)
+
+
+def _as_wide(array: np.ndarray, width: int, fill: float) -> np.ndarray:
+    """Cut or filled up; what is cut is unknown, for columns become fewer only when there are no more vectors."""
+    before = array.shape[1]
+    if before < width:
+        return np.pad(array, ((0, 0), (0, width - before)), constant_values=fill)
+    return array if before == width else array[:, :width].copy()
 
 
 def _put_in(distances: np.ndarray, indices: np.ndarray, queries: np.ndarray, bank: Bank, first: int, stay: int) -> None:
@@ -167,10 +168,11 @@ def _put_in(distances: np.ndarray, indices: np.ndarray, queries: np.ndarray, ban
     width = distances.shape[1]
     if width == 0:
         return
-    known = (indices >= 0).sum(axis=1)
-    last = np.take_along_axis(distances, np.maximum(known - 1, 0)[:, None], 1)[:, 0]
-    last[known == 0] = -np.inf
-    last[(known == stay) & (known < width)] = np.inf
+    last = distances[:, -1].copy()
+    ending = np.flatnonzero(indices[:, -1] < 0)
+    known = (indices[ending] >= 0).sum(axis=1)
+    last[ending] = np.where(known == 0, -np.inf, distances[ending, known - 1])
+    last[ending[known == stay]] = np.inf
     new = bank.changed(np.arange(bank.n) >= first).search_prepared(queries, width)
     for rows in _chunks(np.flatnonzero(new.distances[:, 0] < last)):
         enters = new.distances[rows] < last[rows, None]
