@@ -102,7 +102,7 @@ SENTENCES = {
     "LOTS_TOO_FEW": "Expected at least two lots to compare them with each other, got {count}. Name the lots of more images, or judge without lots.",
     "LOT_PATTERN_BAD": "Expected a pattern with one pair of parentheses around the lot, such as (*)_* or line-(???)*, and got {pattern}. * stands for any characters, ? for one; write \\( and \\) for parentheses in names.",
     "LOT_PATTERN_MATCHES_NOTHING": "The pattern {pattern} matches none of {count:,} names, for instance not {example}. Change the pattern: * stands for any characters, ? for one.",
-    "LOTS_DIFFER": "Expected one lot for each of the {n} scores, got lots of shape {got}.",
+    "LOTS_DIFFER": "Expected one lot for each of the {n} scores, got {got} lots.",
     "NORMALS_TOO_FEW": "Expected at least {wanted} normal images for this, got {n}. Add more normal images.",
     "NOT_ONE_EACH": "Expected one {what} for each of the {images:,} images, got an array of shape {got}.",
     "SCORE_TABLE_SHAPE": "Expected a table of scores with a row for each k and one limit for each row, got {got}.",

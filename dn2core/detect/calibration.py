@@ -5,6 +5,7 @@ exchangeable with it, for each was compared with one normal less). Scores above 
 """
 
 import math
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,7 +89,7 @@ def limits_of_rows(sorted_rows: np.ndarray, budget: float) -> np.ndarray:
     return limits.astype(np.float64)
 
 
-def forecast(scores: np.ndarray, limit: float, lots: np.ndarray | None = None) -> Forecast:
+def forecast(scores: np.ndarray, limit: float, lots: Sequence[Hashable] | np.ndarray | None = None) -> Forecast:
     """The share of good parts that will lie above a limit, as far as the normals' scores can tell.
 
     With x of n scores strictly above it, (x + 1) / (n + 1) is expected. That is exact for a limit that is
@@ -107,7 +108,7 @@ def forecast(scores: np.ndarray, limit: float, lots: np.ndarray | None = None) -
     Args:
         scores: (n,) of normals, held out or leave-one-out (with lots: leave-one-lot-out).
         limit: NaN where there is none.
-        lots: (n,) the lot of each score, as integers; None where the scores are independent. A single lot
+        lots: (n,) the lot of each score, integers or strings; None where the scores are independent. A single lot
             is worth one score: it says nothing of how lots differ.
 
     Raises:
@@ -122,7 +123,7 @@ def forecast(scores: np.ndarray, limit: float, lots: np.ndarray | None = None) -
     return Forecast((above + 1) / (n + 1), low, high, n, n_effective, above)
 
 
-def limit_for(scores: np.ndarray, budget: float, lots: np.ndarray | None = None) -> Limit:
+def limit_for(scores: np.ndarray, budget: float, lots: Sequence[Hashable] | np.ndarray | None = None) -> Limit:
     """The limit by a budget, its forecast, and whether the normals are enough to claim the budget.
 
     n independent scores support it where (1 - budget)^n <= 0.05: then no more than the budget lies above the
@@ -257,11 +258,12 @@ def _design_effect(values: np.ndarray, lots: np.ndarray) -> float:
     return 1 + (mean_square - 1) * correlation
 
 
-def _codes(lots: np.ndarray, n: int) -> np.ndarray:
-    lots = np.asarray(lots)
-    if lots.shape != (n,):
-        raise Refused("LOTS_DIFFER", n=n, got=str(lots.shape))
-    return np.unique(lots, return_inverse=True)[1]
+def _codes(lots: Sequence[Hashable] | np.ndarray, n: int) -> np.ndarray:
+    lots = lots.tolist() if isinstance(lots, np.ndarray) else list(lots)
+    if len(lots) != n:
+        raise Refused("LOTS_DIFFER", n=n, got=len(lots))
+    numbers = {lot: number for number, lot in enumerate(dict.fromkeys(lots))}
+    return np.array([numbers[lot] for lot in lots])
 
 
 def _finite(scores: np.ndarray) -> np.ndarray:

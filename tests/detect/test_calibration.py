@@ -239,12 +239,13 @@ def test_what_lots_are_worth():
     assert forecast(unrelated, 1.5, np.zeros(400, int)).n_effective == 1
     assert forecast(np.full(400, 2.0), 2.0, lots).n_effective == 400  # nothing that differs
     assert forecast(alike, 8.0, lots).low <= 0.1 <= forecast(alike, 8.0, lots).high
+    assert forecast(alike, 8.0, [f"lot {lot}" if lot else None for lot in lots]) == forecast(alike, 8.0, lots)
     assert limit_for(alike, 0.05, lots).more_needed == 59 * 40 - 400
     assert flagged_of(forecast(alike, 8.0, lots), 40)[1:] == (0, 40)  # the next lot is flagged or not, as a whole
     # One lot that differs among the highest scores only.
     tail = unrelated + np.where((lots == 0) & (unrelated > 0), 9, 0)
     assert forecast(tail, 5.0, lots).n_effective < 30
-    with pytest.raises(Refused, match=r"each of the 400 scores, got lots of shape \(3,\)"):
+    with pytest.raises(Refused, match="each of the 400 scores, got 3 lots"):
         forecast(unrelated, 1.5, np.zeros(3, int))
 
 
