@@ -6,10 +6,10 @@ exchangeable with it, for each was compared with one normal less). Scores above 
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import betaincinv, betaln, fdtri, ndtri
+from scipy.special import betaincinv, betaln, btdtrib, fdtri, ndtri
 
 from dn2core.errors import Refused
 
@@ -31,6 +31,7 @@ class Forecast:
     n: int  # calibration scores
     n_effective: float  # what they are worth as independent ones; n without lots
     above: int  # how many of them lie above the limit
+    set_aside: int = 0  # normals without a score here that may be good and above it
 
     @property
     def design_effect(self) -> float:
@@ -89,7 +90,13 @@ def limits_of_rows(sorted_rows: np.ndarray, budget: float) -> np.ndarray:
     return limits.astype(np.float64)
 
 
-def forecast(scores: np.ndarray, limit: float, lots: Sequence[Hashable] | np.ndarray | None = None) -> Forecast:
+def forecast(
+    scores: np.ndarray,
+    limit: float,
+    lots: Sequence[Hashable] | np.ndarray | None = None,
+    *,
+    set_aside: int = 0,
+) -> Forecast:
     """The share of good parts that will lie above a limit, as far as the normals' scores can tell.
 
     With x of n scores strictly above it, (x + 1) / (n + 1) is expected. That is exact for a limit that is
@@ -105,11 +112,17 @@ def forecast(scores: np.ndarray, limit: float, lots: Sequence[Hashable] | np.nda
     `_design_effect`. The expectation stays. In simulations with lots that differ it held the true share in 95 %
     of the cases or more from three lots on, in 91 % with two.
 
+    Cleaning drops the normals that lie farthest. Those among them that were good after all are just what a limit
+    flags, and the scores that are left know nothing of them. So the upper end counts all that are set aside as
+    good and above the limit, the lower end and the expectation none. Where a person has looked at them, the good
+    ones belong back into the scores, and the others need not be counted.
+
     Args:
         scores: (n,) of normals, held out or leave-one-out (with lots: leave-one-lot-out).
         limit: NaN where there is none.
         lots: (n,) the lot of each score, integers or strings; None where the scores are independent. A single lot
             is worth one score: it says nothing of how lots differ.
+        set_aside: how many normals were dropped by their distance alone.
 
     Raises:
         Refused: when a score is not finite or the lots are not as many as the scores.
@@ -118,30 +131,41 @@ def forecast(scores: np.ndarray, limit: float, lots: Sequence[Hashable] | np.nda
     n, above = len(scores), int((scores > limit).sum())
     n_effective = float(n) if lots is None or n == 0 else _effective(scores, limit, _codes(lots, n))
     if n == 0 or math.isnan(limit):
-        return Forecast(math.nan, 0.0, 1.0, n, n_effective, above)
-    low, high = _clopper_pearson(above / n * n_effective, n_effective)
-    return Forecast((above + 1) / (n + 1), low, high, n, n_effective, above)
+        return Forecast(math.nan, 0.0, 1.0, n, n_effective, above, set_aside)
+    ahead = Forecast((above + 1) / (n + 1), 0.0, 1.0, n, n_effective, above, set_aside)
+    (a, b), (a_high, b_high) = _ends(ahead)
+    return replace(
+        ahead,
+        low=float(betaincinv(a, b, _TAIL)) if a > 0 else 0.0,
+        high=float(betaincinv(a_high, b_high, 1 - _TAIL)) if b_high > 0 else 1.0,
+    )
 
 
-def limit_for(scores: np.ndarray, budget: float, lots: Sequence[Hashable] | np.ndarray | None = None) -> Limit:
+def limit_for(
+    scores: np.ndarray,
+    budget: float,
+    lots: Sequence[Hashable] | np.ndarray | None = None,
+    *,
+    set_aside: int = 0,
+) -> Limit:
     """The limit by a budget, its forecast, and whether the normals are enough to claim the budget.
 
     n independent scores support it where (1 - budget)^n <= 0.05: then no more than the budget lies above the
     largest of them, with 95 % confidence (Wilks, Annals of Mathematical Statistics 12, 1941). Fewer
-    cannot promise it by any limit that they set.
+    cannot promise it by any limit that they set. Those set aside count as above it.
 
     Args, Raises: as `conformal_limit` and `forecast`.
     """
     value = conformal_limit(scores, budget)
-    ahead = forecast(scores, value, lots)
-    needed = max(2, math.ceil(normals_needed(budget) * ahead.design_effect - _ROUNDING))
+    ahead = forecast(scores, value, lots, set_aside=set_aside)
+    needed = max(2, math.ceil(_needed(budget, set_aside / ahead.design_effect) * ahead.design_effect - _ROUNDING))
     more_needed = max(0, needed - ahead.n)
     return Limit(
         value=value,
         budget=float(budget),
         forecast=ahead,
         supported=more_needed == 0,
-        best_budget=-math.expm1(math.log(1 - CONFIDENCE) / ahead.n_effective) if ahead.n else 1.0,
+        best_budget=_best_budget(ahead.n_effective, set_aside / ahead.design_effect),
         more_needed=more_needed,
     )
 
@@ -149,7 +173,7 @@ def limit_for(scores: np.ndarray, budget: float, lots: Sequence[Hashable] | np.n
 def normals_needed(budget: float) -> int:
     """How many independent normals support a false-alarm budget: 59 for 1 in 20, 299 for 1 in 100."""
     check_budget(budget)
-    return max(1, math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-budget) - _ROUNDING))
+    return _needed(budget, 0)
 
 
 def flagged_of(forecast: Forecast, m: int) -> tuple[float, int, int]:
@@ -161,11 +185,10 @@ def flagged_of(forecast: Forecast, m: int) -> tuple[float, int, int]:
     """
     if math.isnan(forecast.expected) or m == 0:
         return m * forecast.expected if m else 0.0, 0, m
-    n = forecast.n_effective
-    above = forecast.above / forecast.n * n
+    (a, b), (a_high, b_high) = _ends(forecast)
     worth = max(1, round(m / forecast.design_effect))
-    low = _beta_binomial_quantile(_TAIL, worth, above, n - above + 1) if above > 0 else 0
-    high = _beta_binomial_quantile(1 - _TAIL, worth, above + 1, n - above) if above < n else worth
+    low = _beta_binomial_quantile(_TAIL, worth, a, b) if a > 0 else 0
+    high = _beta_binomial_quantile(1 - _TAIL, worth, a_high, b_high) if b_high > 0 else worth
     return m * forecast.expected, math.floor(low * m / worth), math.ceil(high * m / worth - _ROUNDING)
 
 
@@ -207,10 +230,24 @@ def _ranks_above(n: int, budget: float) -> int:
     return min(n, max(1, math.floor((n + 1) * budget + _ROUNDING)))
 
 
-def _clopper_pearson(above: float, n: float) -> tuple[float, float]:
-    low = betaincinv(above, n - above + 1, _TAIL) if above > 0 else 0.0
-    high = betaincinv(above + 1, n - above, 1 - _TAIL) if above < n else 1.0
-    return float(low), float(high)
+def _ends(forecast: Forecast) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The beta distributions whose quantiles are the lower and the upper end, as (a, b) each."""
+    worth = 1 / forecast.design_effect
+    below, above, at_most = (
+        worth * count for count in (forecast.n - forecast.above, forecast.above, forecast.above + forecast.set_aside)
+    )
+    return (above, below + 1), (at_most + 1, below)
+
+
+def _needed(budget: float, above: float) -> int:
+    """How many independent scores below a limit make its share at most `budget`, with `above` of them above it."""
+    if above == 0:
+        return max(1, math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-budget) - _ROUNDING))
+    return max(1, math.ceil(btdtrib(above + 1, CONFIDENCE, budget) - _ROUNDING))
+
+
+def _best_budget(below: float, above: float) -> float:
+    return float(betaincinv(above + 1, below, CONFIDENCE)) if below > 0 else 1.0
 
 
 def _beta_binomial_quantile(q: float, m: int, a: float, b: float) -> int:

@@ -256,6 +256,39 @@ def test_few_lots_that_do_not_differ_are_thought_to_as_often_as_not():
     assert np.mean(less) == pytest.approx(0.5, abs=0.07)
 
 
+def test_normals_set_aside_count_as_good_at_the_upper_end():
+    scores = np.arange(1.0, 286)
+    plain, careful = forecast(scores, 280), forecast(scores, 280, set_aside=15)
+    assert (careful.low, careful.expected, careful.above) == (plain.low, plain.expected, 5)
+    assert careful.high == pytest.approx(stats.binomtest(5 + 15, 285 + 15).proportion_ci(0.95, "exact").high)
+    assert flagged_of(careful, 100)[2] == stats.betabinom(100, 21, 280).ppf(0.975)
+    assert flagged_of(careful, 100)[:2] == flagged_of(plain, 100)[:2]
+    assert forecast(np.empty(0), 1.0, set_aside=3).high == 1
+
+
+@pytest.mark.parametrize("set_aside", [1, 3, 15])
+def test_a_budget_is_supported_when_it_holds_though_all_set_aside_are_good(set_aside):
+    short = limit_for(np.arange(100.0), 0.02, set_aside=set_aside)
+    needed = 100 + short.more_needed
+    enough = limit_for(np.arange(float(needed)), 0.02, set_aside=set_aside)
+    assert enough.supported and not limit_for(np.arange(float(needed - 1)), 0.02, set_aside=set_aside).supported
+    assert stats.binom(needed + set_aside, 0.02).cdf(set_aside) <= 0.05
+    assert stats.binom(needed - 1 + set_aside, 0.02).cdf(set_aside) > 0.05
+    assert enough.best_budget <= 0.02 < short.best_budget
+    assert stats.binom(100 + set_aside, short.best_budget).cdf(set_aside) == pytest.approx(0.05)
+
+
+def test_dropping_the_farthest_good_ones_is_covered():
+    rng = np.random.default_rng(0)
+    inside, plainly = [], []
+    for _ in range(300):
+        kept = np.sort(rng.uniform(size=300))[:285]
+        limit = conformal_limit(kept, 0.02)
+        for ahead, outcomes in ((forecast(kept, limit), plainly), (forecast(kept, limit, set_aside=15), inside)):
+            outcomes.append(ahead.low <= 1 - limit <= ahead.high)
+    assert np.mean(inside) >= 0.95 and np.mean(plainly) < 0.3
+
+
 def test_p_values_by_hand():
     normals = np.array([3, 1, 2, 2], np.float32)
     assert p_values(normals, [0, 1, 2, 2.5, 3, 9]) == pytest.approx(np.array([5, 5, 4, 2, 2, 1]) / 5)
