@@ -22,12 +22,23 @@ def same(a, b):
     assert a.distances.dtype == np.float32 and a.indices.dtype == np.int64
 
 
+def same_as_far_as_known(table, wide):
+    known = table.indices >= 0
+    assert table.indices.shape == wide.indices.shape
+    assert np.array_equal(table.indices[known], wide.indices[known])
+    assert np.array_equal(table.distances[known], wide.distances[known])
+    assert np.isinf(table.distances[~known]).all()
+    assert (known[:, 1:] <= known[:, :-1]).all()
+
+
 def compare(raw, queries, k, normalise, table, own, bank):
     fresh = Bank(raw, normalise=normalise)
     assert np.array_equal(bank.features, fresh.features)
     same(table.found, fresh.search(queries, k))
+    same_as_far_as_known(table, fresh.search(queries, k + module.SPARE))
     if len(raw) > 1:
         same(own.found, leave_one_out(fresh, k))
+        same_as_far_as_known(own, leave_one_out(fresh, k + module.SPARE))
     else:
         assert own.distances.shape == (1, 0)
         with pytest.raises(Refused, match="at least two normal images"):
@@ -117,6 +128,18 @@ def test_at_equal_distances_the_older_vector_stays_first():
     assert table.indices.tolist() == [[0, 4, 1, 2, 3]]
 
 
+def test_a_new_vector_as_far_as_the_last_known_one_stays_behind_an_unknown_older_one(monkeypatch):
+    monkeypatch.setattr(module, "SPARE", 3)
+    bank, queries = Bank([[1], [2], [3], [4], [-4]]), np.zeros((1, 1), np.float32)
+    table = neighbour_table(bank, queries, 1)
+    for keep, added in [([0, 0, 1, 1, 1], [[0], [4]]), ([0, 0, 1, 0, 1], None)]:
+        keep = np.array(keep, bool)
+        bank = bank.changed(keep, added)
+        table = updated(table, queries, bank, keep)
+    assert table.found.indices.tolist() == [[0]]
+    assert bank.features.tolist() == [[-4], [4]]
+
+
 @pytest.fixture
 def searched(monkeypatch):
     """How many queries each search had."""
@@ -151,6 +174,15 @@ def test_only_what_changed_is_searched_for(searched):
     bank = bank.changed(keep, rng.normal(size=(2, 4)))
     same(updated(table, queries, bank, keep).found, bank.search(queries, k))
     assert searched[0] == (2000, 2) and len(searched) == 2
+
+
+def test_rows_that_know_all_others_need_no_search_to_grow(searched):
+    bank, keep = Bank([[0], [1], [3]]), np.ones(3, bool)
+    own = own_neighbour_table(bank, 5)
+    searched.clear()
+    own = updated_own(own, bank.changed(keep, [[6]]), keep)
+    assert own.found.indices.tolist() == [[1, 2, 3], [0, 2, 3], [1, 0, 3], [2, 1, 0]]
+    assert searched == [(3, 1), (1, 4)]
 
 
 def test_images_scored_later_are_joined():
