@@ -12,7 +12,7 @@ from pages.parts.header import few_normals, need_project, number_row, problem, p
 from pages.parts.intake import intake_ways
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.links import go
-from pages.parts.look import percent, plot_config, raw
+from pages.parts.look import one_in, percent, plot_config, raw
 from pages.parts.overview import normals_histogram, size_table
 from pages.parts.results import normal_cells
 from pages.parts.service import current_project, snapshot
@@ -109,9 +109,9 @@ def _at_a_glance(shown, judged) -> None:
                 t("Limit at k = {k}", k=number(judged.k)),
                 raw(judged.limit),
                 t(
-                    "Percentile {percentile} of the normals' own scores, each compared with the others. "
+                    "Set so that at most {budget} good parts is flagged, after the normals' own scores. "
                     "An image that scores higher is flagged.",
-                    percentile=f"{judged.percentile:g}",
+                    budget=one_in(judged.budget),
                 ),
             ),
             (

@@ -14,6 +14,7 @@ from pages.parts.detail import open_detail, wanted_image
 from pages.parts.header import empty_state, few_normals, moment, need_project, problem, project_header
 from pages.parts.intake import intake_ways
 from pages.parts.jobs import job_panel, last_failure
+from pages.parts.limits import refusal
 from pages.parts.look import ICONS, percent, plot_config, raw, verdict
 from pages.parts.results import cells, judged_item, most_unusual_first
 from pages.parts.service import current_project, snapshot
@@ -147,12 +148,17 @@ def _lost(shown) -> None:
 
 
 def _limit_words(judged) -> str:
-    return t(
-        "The limit is percentile {percentile} of the normals' leave-one-out scores: about {share} of good parts that "
-        "look like the normals are flagged as well.",
-        percentile=f"{judged.percentile:g}",
-        share=percent(100 * judged.false_alarms),
+    """What the limit promises, or why it cannot."""
+    calibration = judged.calibration
+    words = t(
+        "About {share} of good parts like the normals are flagged as well (between {low} and {high}).",
+        share=percent(100 * calibration.forecast.expected),
+        low=percent(100 * calibration.forecast.low),
+        high=percent(100 * calibration.forecast.high),
     )
+    if calibration.supported:
+        return words
+    return f"{words} {refusal(calibration)}"
 
 
 def _filter_row(project, shown, judged, chosen) -> None:

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from dn2core.detect import Bank, changes, leave_one_out
+from dn2core.detect import changes
 from dn2core.errors import DN2Error
 from dn2core.explore import sweep_table
 from dn2core.project.settings import K_MAX, PRESETS, Settings
+from dn2core.project.snapshot import tried
 from pages.parts.backbone import backbone_choice
 from pages.parts.browse import browse
 from pages.parts.components.k_slider import k_slider
@@ -45,7 +46,7 @@ def tune() -> None:
         st.markdown(t("One normal is too few for a limit, so there is nothing to tune yet. Add more normals."))
         return
     draft = _draft(shown.settings)
-    trial = _trial(shown, draft.normalise)
+    trial = _trial(project, shown, draft.normalise)
     wanted = wanted_image()
     if wanted is not None and judged_item(trial, trial.judge(draft.k), wanted) is not None:
         after = trial.judge(draft.k)
@@ -85,31 +86,23 @@ def _try(saved: Settings, **change) -> None:
             st.query_params[name] = value
 
 
-def _trial(shown, normalise: bool):
+def _trial(project, shown, normalise: bool):
     """The snapshot as it would be with unit-length features or raw ones."""
     if normalise == shown.settings.normalise:
         return shown
-    return _other_length(shown, repr(shown.generation))
+    return _other_length(project, shown, repr(shown.generation))
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _other_length(_shown, key: str):
-    normalise = not _shown.settings.normalise
-    bank = Bank(_shown.normal_features, normalise=normalise)
-    return replace(
-        _shown,
-        settings=replace(_shown.settings, normalise=normalise),
-        bank=bank,
-        loo=leave_one_out(bank, K_MAX),
-        found=bank.search(_shown.scored_features, K_MAX),
-    )
+def _other_length(_project, _shown, key: str):
+    return tried(_project, _shown, replace(_shown.settings, normalise=not _shown.settings.normalise))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _sweep(_shown, _trial, key: str):
     """Every k of the trial, with the verdicts in use as what the others are compared with."""
     before = _shown.judge()
-    swept = sweep_table(_trial.table, k_max=K_MAX, percentile=_shown.settings.percentile, k_now=before.k)
+    swept = sweep_table(_trial.table, k_max=K_MAX, budget=_shown.settings.budget, k_now=before.k)
     if _trial is _shown:
         return swept
     now = before.flagged

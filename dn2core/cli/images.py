@@ -121,11 +121,16 @@ def _print_summary(snapshot, judgement, names: dict[int, str]) -> None:
         return
     print(
         f"{_count(len(positions), 'image')}: {len(flagged)} flagged, {len(positions) - len(flagged)} pass · "
-        f"limit {judgement.limit:.4g} at k = {judgement.k} ({judgement.percentile:g}th percentile of the normals) · "
-        f"{_count(snapshot.state.n, 'normal')}, version {snapshot.state.version}"
+        f"limit {judgement.limit:.4g} at k = {judgement.k} · {_count(snapshot.state.n, 'normal')}, "
+        f"version {snapshot.state.version}"
     )
-    if not judgement.reliable:
-        print("Few normals: the limit says little. Add more.")
+    calibration = judgement.calibration
+    print(f"About {100 * calibration.forecast.expected:.2g} % of good parts like the normals are flagged as well.")
+    if not calibration.supported:
+        print(
+            f"That at most 1 in {1 / calibration.budget:,.0f} good parts is flagged cannot be promised: "
+            f"it takes {_count(calibration.more_needed, 'more normal')}."
+        )
 
 
 def _count(number: int, noun: str) -> str:

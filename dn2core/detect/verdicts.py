@@ -1,62 +1,76 @@
-"""From scores to verdicts: the limit that the normals set, and what lies above it."""
+"""From scores to verdicts: the limits that a false-alarm budget sets, and what lies above them."""
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from dn2core.detect.bank import Found
-from dn2core.detect.scores import scores_for_every_k
+from dn2core.detect.calibration import Limit, check_budget, limit_for, limits_of_rows
+from dn2core.detect.forms import form_scores_for_every_k
+from dn2core.detect.scores import knn_scores
 from dn2core.errors import Refused
 
 PASS, REVIEW, REJECT = "pass", "review", "reject"
-FEW_NORMALS = 20  # below this many, a percentile of their scores says little
+FEW_NORMALS = 20  # below this many scores, their tail says little
+BUDGET = 0.01  # one good part in a hundred
+CALIBRATIONS = ("leave_one_out", "lots", "held_out")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Good parts compared with the normals as a new image would be: what the limit rests on.
+
+    kind: one of CALIBRATIONS: "leave_one_out" (each normal against the others), "lots" (each normal against those
+        of other lots) or "held_out" (good parts that are not among the normals).
+    found: their neighbours among the normals; row i is normal i unless held out.
+    lots: (m,) codes where images of one lot are not independent of each other, else None.
+    """
+
+    kind: str
+    found: Found
+    lots: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """Scores and verdicts of a set of images at one k and one percentile.
+    """Scores and verdicts of a set of images under one rule.
 
-    `k` is what was used: a normal has only n - 1 others, so both sides are compared at
+    `k` is what was used: a normal has only n - 1 others, so all sides are compared at
     min(k_asked, n - 1), and never beyond the columns that were searched for.
     """
 
     k_asked: int
     k: int
-    percentile: float
-    limit: float  # scores above it are rejected; NaN below two normals
+    form: str
+    budget: float  # share of good parts that may be flagged
+    reject_budget: float | None  # share of good parts that may be rejected outright; None: all flagged are rejected
+    calibrated_on: str  # the kind of the reference, "" below two normals
+    limit: float  # scores above it are flagged; NaN below two normals
+    reject_limit: float  # scores above it are rejected, those from the limit up to it are for review
+    calibration: Limit | None  # how the limit came about; None below two normals
+    rejection: Limit | None  # the same for the reject limit
     normal_scores: np.ndarray  # (n,) float32, each normal against the others; empty below two normals
+    reference_scores: np.ndarray  # (m,) float32, what the limit rests on
     scores: np.ndarray  # (q,) float32
-    percentiles: np.ndarray  # (q,) float64: percent of the normals strictly below; NaN below two normals
+    percentiles: np.ndarray  # (q,) float64: percent of the reference strictly below; NaN below two normals
+    multiples: np.ndarray  # (q,) float64: root of the mean squared distance over the usual spacing; NaN without one
+    normal_multiples: np.ndarray  # (n,) float64, likewise
     verdicts: np.ndarray  # (q,) of "pass", "review", "reject"; "review" where there is no limit
-    flagged: np.ndarray  # (q,) bool: rejected
+    flagged: np.ndarray  # (q,) bool: above the limit
     spacing: float  # usual distance (L2) of a normal to the nearest other one; NaN below two normals
-    false_alarms: float  # share of good parts like the normals that lie above the limit, as expected; NaN without one
-    reliable: bool  # enough normals for the limit to mean something
+    reliable: bool  # enough scores for the limit to mean something
+
+    @property
+    def false_alarms(self) -> float:
+        """Share of good parts like the normals that is flagged, as expected; NaN without a limit."""
+        return self.calibration.forecast.expected if self.calibration else math.nan
 
 
-def limit_of(normal_scores: np.ndarray, percentile: float = 99.0) -> float:
-    """The smallest of the normals' scores that at least `percentile` percent of the way lies at or below.
-
-    It is always one of the scores (the "higher" quantile), so at 100 no normal lies above it.
-
-    Args:
-        normal_scores: (n,) leave-one-out scores.
-        percentile: above 0, up to 100.
-
-    Returns:
-        The limit, NaN below two normals.
-
-    Raises:
-        Refused: when the percentile is out of its range.
-    """
-    _check_percentile(percentile)
-    return _limit_of_sorted(np.sort(normal_scores), percentile)
-
-
-def percentile_among(normal_scores: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Percent of the normals whose score is strictly below each of (q,) scores; (q,) float64, NaN without normals."""
-    return _percentile_among_sorted(np.sort(normal_scores), np.asarray(scores))
+def percentile_among(reference_scores: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Percent of the reference strictly below each of (q,) scores; (q,) float64, NaN without a reference."""
+    return _percentile_among_sorted(np.sort(reference_scores), np.asarray(scores))
 
 
 def usual_spacing(loo: Found) -> float:
@@ -65,62 +79,126 @@ def usual_spacing(loo: Found) -> float:
 
 
 class ScoreTable:
-    """Scores for every k, computed once, so that another k or percentile is a look-up.
+    """Scores for every k, so that another k, budget or form is a look-up.
 
     Args:
         loo: the normals against each other; None below two normals.
         found: the scored images against the normals, of the same bank.
+        form: a key of `FORMS`.
+        reference: what limits rest on; the normals' own leave-one-out scores by default.
     """
 
-    def __init__(self, loo: Found | None, found: Found):
-        self.k_max = loo.k if loo is not None else found.k
-        self.k_max = min(self.k_max, found.k)
-        self.n = len(loo.indices) if loo is not None else 1
+    def __init__(self, loo: Found | None, found: Found, *, form: str = "mean", reference: Reference | None = None):
+        self.form = form
+        self.reference = reference or (Reference("leave_one_out", loo) if loo is not None else None)
+        tables = [found, *([loo, self.reference.found] if loo is not None else [])]
+        self.k_max = min(table.k for table in tables)
         self.spacing = usual_spacing(loo) if loo is not None else math.nan
-        empty = np.empty((0, self.k_max), np.float32)
-        normal_distances = loo.distances[:, : self.k_max] if loo is not None else empty
-        self.normal_scores = _by_k(normal_distances)  # (k_max, n)
-        self.scores = _by_k(found.distances[:, : self.k_max])  # (k_max, q)
-        self.sorted_normal_scores = np.sort(self.normal_scores, axis=1)
+        self._loo, self._found = loo, found
 
-    def limits(self, percentile: float = 99.0) -> np.ndarray:
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """(k_max, q) float32: the scored images at k = 1, 2, ..."""
+        return self._every_k(self._found, own=False)
+
+    @cached_property
+    def normal_scores(self) -> np.ndarray:
+        """(k_max, n) float32: the normals, each against the others; no column below two normals."""
+        return self._every_k(self._loo, own=True)
+
+    @cached_property
+    def reference_scores(self) -> np.ndarray:
+        """(k_max, m) float32: what limits rest on."""
+        if self.reference is None or self.reference.found is self._loo:
+            return self.normal_scores
+        return self._every_k(self.reference.found, own=False)
+
+    @cached_property
+    def sorted_reference_scores(self) -> np.ndarray:
+        return np.sort(self.reference_scores, axis=1)
+
+    def limits(self, budget: float = BUDGET) -> np.ndarray:
         """(k_max,) float64: the limit for every k from 1; NaN below two normals."""
-        _check_percentile(percentile)
-        return np.array([_limit_of_sorted(row, percentile) for row in self.sorted_normal_scores])
+        check_budget(budget)
+        return limits_of_rows(self.sorted_reference_scores, budget)
 
-    def judge(self, k: int, percentile: float = 99.0) -> Judgement:
-        """Verdicts at k neighbours, the limit being a percentile of the normals' scores.
+    def judge(self, k: int, budget: float = BUDGET, reject_budget: float | None = None) -> Judgement:
+        """Verdicts at k neighbours, the limits being set by what share of good parts may be flagged and rejected.
 
         Raises:
-            Refused: when k < 1 or the percentile is out of its range.
+            Refused: when k < 1, or a budget is out of its range or the one for rejects above the other.
         """
         if k < 1:
             raise Refused("K_TOO_SMALL", k=k)
-        _check_percentile(percentile)
+        check_budgets(budget, reject_budget)
         used = min(int(k), self.k_max)
-        ranked, scores = self.sorted_normal_scores[used - 1], self.scores[used - 1]
-        limit = _limit_of_sorted(ranked, percentile)
+        scores, ranked = self.scores[used - 1], self.sorted_reference_scores[used - 1]
+        calibration = rejection = None
+        if len(ranked) >= 2:
+            lots = self.reference.lots
+            reference = ranked if lots is None else self.reference_scores[used - 1]
+            calibration = limit_for(reference, budget, lots)
+            rejection = calibration if reject_budget is None else limit_for(reference, reject_budget, lots)
+        limit = calibration.value if calibration else math.nan
+        reject_limit = rejection.value if rejection else math.nan
         flagged = scores > limit
+        # With no limit all comparisons are false: nothing passes that was not compared.
+        above = np.where(scores > reject_limit, REJECT, REVIEW)
         return Judgement(
             k_asked=int(k),
             k=used,
-            percentile=percentile,
+            form=self.form,
+            budget=budget,
+            reject_budget=reject_budget,
+            calibrated_on=self.reference.kind if calibration else "",
             limit=limit,
+            reject_limit=reject_limit,
+            calibration=calibration,
+            rejection=rejection,
             normal_scores=self.normal_scores[used - 1],
+            reference_scores=self.reference_scores[used - 1],
             scores=scores,
             percentiles=_percentile_among_sorted(ranked, scores),
-            # With no limit both comparisons are false: nothing passes that was not compared.
-            verdicts=np.where(flagged, REJECT, np.where(scores <= limit, PASS, REVIEW)),
+            multiples=self._multiples(self._found, used),
+            normal_multiples=self._multiples(self._loo, used),
+            verdicts=np.where(scores <= limit, PASS, above),
             flagged=flagged,
             spacing=self.spacing,
-            false_alarms=_expected_above(ranked, limit),
-            reliable=self.n >= FEW_NORMALS,
+            reliable=len(ranked) >= FEW_NORMALS,
         )
 
+    def _every_k(self, found: Found | None, *, own: bool) -> np.ndarray:
+        if found is None:
+            return np.empty((self.k_max, 0), np.float32)
+        scores = form_scores_for_every_k(self.form, found, self._loo, own=own)
+        table = np.ascontiguousarray(scores.T[: self.k_max])
+        table.setflags(write=False)
+        return table
 
-def judge(loo: Found | None, found: Found, *, k: int, percentile: float = 99.0) -> Judgement:
-    """Verdicts of one k; who asks for many keeps a `ScoreTable`."""
-    return ScoreTable(loo, found).judge(k, percentile)
+    def _multiples(self, found: Found | None, k: int) -> np.ndarray:
+        if found is None:
+            return np.empty(0)
+        if not self.spacing > 0:
+            return np.full(len(found.distances), np.nan)
+        return np.sqrt(knn_scores(found.distances, k), dtype=np.float64) / self.spacing
+
+
+def check_budgets(budget: float, reject_budget: float | None) -> None:
+    """Refuse budgets that no limits can follow from.
+
+    Raises:
+        Refused: BUDGET_OUT_OF_RANGE, or REJECT_BUDGET where more good parts might be rejected than flagged.
+    """
+    check_budget(budget)
+    if reject_budget is not None:
+        check_budget(reject_budget)
+        if reject_budget > budget:
+            raise Refused("REJECT_BUDGET", budget=budget, reject_budget=reject_budget)
+
+
+def judge(loo: Found | None, found: Found, *, k: int, budget: float = BUDGET) -> Judgement:
+    """Verdicts of one k by the paper's score; who asks for many keeps a `ScoreTable`."""
+    return ScoreTable(loo, found).judge(k, budget)
 
 
 def changes(before: Judgement, after: Judgement) -> np.ndarray:
@@ -130,32 +208,7 @@ def changes(before: Judgement, after: Judgement) -> np.ndarray:
     return np.flatnonzero(before.verdicts != after.verdicts)
 
 
-def _by_k(distances: np.ndarray) -> np.ndarray:
-    table = np.ascontiguousarray(scores_for_every_k(distances).T)
-    table.setflags(write=False)
-    return table
-
-
-def _limit_of_sorted(ranked: np.ndarray, percentile: float) -> float:
-    if len(ranked) < 2:
-        return math.nan
-    # 99.9 % of 1,000 steps is 999, also where the product comes out a hair above it.
-    return float(ranked[math.ceil((len(ranked) - 1) * percentile / 100 - 1e-9)])
-
-
-def _expected_above(ranked: np.ndarray, limit: float) -> float:
-    """Of n normals and one more good part each rank is as likely: above the limit are the ranks behind it."""
-    if limit != limit:
-        return math.nan
-    return float((len(ranked) - np.searchsorted(ranked, limit, side="left")) / (len(ranked) + 1))
-
-
 def _percentile_among_sorted(ranked: np.ndarray, scores: np.ndarray) -> np.ndarray:
     if len(ranked) == 0:
         return np.full(len(scores), np.nan)
     return np.searchsorted(ranked, scores, side="left") * (100 / len(ranked))
-
-
-def _check_percentile(percentile: float) -> None:
-    if not 0 < percentile <= 100:
-        raise Refused("PERCENTILE_OUT_OF_RANGE", percentile=percentile)

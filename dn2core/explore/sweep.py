@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dn2core.detect import ScoreTable
+from dn2core.detect import BUDGET, ScoreTable
 
 
 @dataclass(frozen=True)
@@ -15,16 +15,16 @@ class Sweep:
     """
 
     k: np.ndarray  # (K,) int64: 1, 2, ..., K
-    percentile: float
+    budget: float
     limits: np.ndarray  # (K,) float64, NaN below two normals
     edges: np.ndarray  # (K, B + 1) float64
-    normal_hist: np.ndarray  # (K, B) int64
+    normal_hist: np.ndarray  # (K, B) int64, of what the limits rest on
     scored_hist: np.ndarray  # (K, B) int64
     flagged: np.ndarray  # (K, q) bool
     flagged_count: np.ndarray  # (K,) int64
     k_now: int  # the k in use, that the others are compared with
-    newly_flagged: np.ndarray  # (K,) int64: rejected at this k, not at k_now
-    no_longer_flagged: np.ndarray  # (K,) int64: rejected at k_now, not at this k
+    newly_flagged: np.ndarray  # (K,) int64: flagged at this k, not at k_now
+    no_longer_flagged: np.ndarray  # (K,) int64: flagged at k_now, not at this k
 
     @property
     def flips(self) -> np.ndarray:
@@ -32,9 +32,7 @@ class Sweep:
         return self.newly_flagged + self.no_longer_flagged
 
 
-def sweep_table(
-    table: ScoreTable, *, k_max: int = 50, percentile: float = 99.0, k_now: int = 2, bins: int = 60
-) -> Sweep:
+def sweep_table(table: ScoreTable, *, k_max: int = 50, budget: float = BUDGET, k_now: int = 2, bins: int = 60) -> Sweep:
     """Histograms, limits and verdicts for every k up to k_max, as `ScoreTable.judge` would give one by one.
 
     Args:
@@ -43,14 +41,14 @@ def sweep_table(
         bins: of each histogram.
     """
     rows = min(k_max, table.k_max)
-    normals, scored = table.normal_scores[:rows], table.scores[:rows]
-    limits = table.limits(percentile)[:rows]
+    normals, scored = table.reference_scores[:rows], table.scores[:rows]
+    limits = table.limits(budget)[:rows]
     flagged = scored > limits[:, None].astype(np.float32)
     now = flagged[min(k_now, rows) - 1]
     low, high = _range(normals, scored)
     return Sweep(
         k=np.arange(1, rows + 1),
-        percentile=percentile,
+        budget=budget,
         limits=limits,
         edges=np.linspace(low, high, bins + 1, axis=1),
         normal_hist=_histograms(normals, low, high, bins),

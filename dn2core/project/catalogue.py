@@ -4,21 +4,51 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from dn2core.errors import NotFound, StorageError
 
-FORMAT = 1
 APPLICATION_ID = 0x444E3201
 
-PROJECT_TABLES = """
+
+@dataclass(frozen=True)
+class Tables:
+    """What a catalogue holds: statements for a new file, and those that bring an older one to the next format.
+
+    Indexes stand among the former only: a file that lacks one is given it when it is opened.
+    """
+
+    new: str
+    steps: tuple[str, ...] = ()
+
+    @property
+    def format(self) -> int:
+        return 1 + len(self.steps)
+
+
+# Format 2: decisions of people, lots, good parts held out, and every state by which was judged.
+_DECISIONS = """
+CREATE TABLE labels(
+    image_id INTEGER PRIMARY KEY REFERENCES images(id), label TEXT NOT NULL, note TEXT NOT NULL,
+    author TEXT NOT NULL, at REAL NOT NULL, event_id INTEGER NOT NULL REFERENCES events(id));
+CREATE TABLE events(
+    id INTEGER PRIMARY KEY, at REAL NOT NULL, author TEXT NOT NULL, kind TEXT NOT NULL, version INTEGER,
+    settings TEXT NOT NULL, image_id INTEGER REFERENCES images(id), details TEXT NOT NULL);
+CREATE TABLE claims(
+    image_id INTEGER PRIMARY KEY REFERENCES images(id), holder TEXT NOT NULL, author TEXT NOT NULL, at REAL NOT NULL);
+"""
+
+PROJECT_TABLES = Tables(
+    new="""
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE images(
     id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL UNIQUE, format TEXT NOT NULL, mode TEXT NOT NULL,
     width INTEGER NOT NULL, height INTEGER NOT NULL, bytes INTEGER NOT NULL, notes TEXT NOT NULL);
 CREATE TABLE batches(
     id INTEGER PRIMARY KEY, role TEXT NOT NULL CHECK (role IN ('normal', 'scored')), source TEXT NOT NULL,
-    created REAL NOT NULL, finished REAL, job_id INTEGER, judged TEXT);
+    created REAL NOT NULL, finished REAL, job_id INTEGER, judged TEXT, held INTEGER NOT NULL DEFAULT 0,
+    author TEXT NOT NULL DEFAULT '');
 CREATE TABLE staged(
     batch_id INTEGER NOT NULL REFERENCES batches(id), position INTEGER NOT NULL, name TEXT NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('file', 'folder')), location TEXT NOT NULL,
@@ -26,7 +56,7 @@ CREATE TABLE staged(
 CREATE TABLE items(
     id INTEGER PRIMARY KEY, role TEXT NOT NULL, image_id INTEGER NOT NULL REFERENCES images(id),
     name TEXT NOT NULL, batch_id INTEGER NOT NULL REFERENCES batches(id), added REAL NOT NULL,
-    since INTEGER, until INTEGER);
+    since INTEGER, until INTEGER, held INTEGER NOT NULL DEFAULT 0, lot TEXT);
 CREATE INDEX IF NOT EXISTS items_by_image ON items(image_id, role);
 CREATE INDEX IF NOT EXISTS items_in_use ON items(role, until);
 CREATE TABLE outcomes(
@@ -46,12 +76,29 @@ CREATE TABLE maps(
     id INTEGER PRIMARY KEY, created REAL NOT NULL, kind TEXT NOT NULL, reason TEXT,
     fingerprint TEXT NOT NULL, normalise INTEGER NOT NULL, file TEXT NOT NULL);
 """
+    + _DECISIONS
+    + """
+CREATE INDEX IF NOT EXISTS events_by_image ON events(image_id);
+""",
+    steps=(
+        _DECISIONS
+        + """
+ALTER TABLE batches ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE batches ADD COLUMN author TEXT NOT NULL DEFAULT '';
+ALTER TABLE items ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE items ADD COLUMN lot TEXT;
+INSERT INTO events(at, author, kind, version, settings, details)
+    SELECT created, '', 'normals', version, (SELECT value FROM meta WHERE key = 'settings'),
+    json_object('reason', reason, 'n', n) FROM states ORDER BY version;
+""",
+    ),
+)
 
 
 class Database:
     """A SQLite file with our settings. A connection lives as long as one transaction."""
 
-    def __init__(self, path: Path, tables: str):
+    def __init__(self, path: Path, tables: Tables):
         self.path = path
         self._tables = tables
 
@@ -60,35 +107,37 @@ class Database:
         with self.write() as db:
             if db.execute("PRAGMA user_version").fetchone()[0]:
                 return
-            for statement in self._statements():
+            for statement in _statements(self._tables.new):
                 db.execute(statement)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {FORMAT}")
+            db.execute(f"PRAGMA user_version = {self._tables.format}")
 
     def check(self) -> None:
         """Refuse a file that is damaged, no catalogue, or written by a newer version.
 
-        Indexes that it was made without are added.
+        One of an older format is brought to ours, and indexes that it was made without are added.
 
         Raises:
             StorageError: NEWER_FORMAT or CATALOGUE_DAMAGED.
         """
         with self.read() as db:
             found = db.execute("PRAGMA user_version").fetchone()[0]
-            if found > FORMAT:
-                raise StorageError("NEWER_FORMAT", found=found, known=FORMAT)
+            if found > self._tables.format:
+                raise StorageError("NEWER_FORMAT", found=found, known=self._tables.format)
             if found == 0 or db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise StorageError("CATALOGUE_DAMAGED", file=self.path.name)
             names = [row["name"] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'index'")]
-        missing = [s for s in self._statements("CREATE INDEX") if not any(f" {name} ON " in s for name in names)]
-        if missing:
+        indexes = [statement for statement in _statements(self._tables.new) if statement.startswith("CREATE INDEX")]
+        missing = [statement for statement in indexes if not any(f" {name} ON " in statement for name in names)]
+        if missing or found < self._tables.format:
             with self.write() as db:
+                # Asked again: another process may have brought it to our format meanwhile.
+                for step in self._tables.steps[db.execute("PRAGMA user_version").fetchone()[0] - 1 :]:
+                    for statement in _statements(step):
+                        db.execute(statement)
                 for statement in missing:
                     db.execute(statement)
-
-    def _statements(self, kind: str = "") -> list[str]:
-        statements = [statement.strip() for statement in self._tables.split(";")]
-        return [statement for statement in statements if statement and statement.startswith(kind)]
+                db.execute(f"PRAGMA user_version = {self._tables.format}")
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -135,6 +184,10 @@ class Database:
             raise StorageError("CATALOGUE_DAMAGED", file=self.path.name) from error
         except OverflowError as error:  # an id from an address can be any number
             raise NotFound("NOT_FOUND", what="The entry") from error
+
+
+def _statements(text: str) -> list[str]:
+    return [statement for part in text.split(";") if (statement := part.strip())]
 
 
 def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:

@@ -16,9 +16,10 @@ from dn2core.project.catalogue import dump
 from dn2core.project.encoders import encoder_for
 from dn2core.project.jobs import ATTEMPTS, Job
 from dn2core.project.judging import judge
+from dn2core.project.normals import next_version, publish
 from dn2core.project.paths import folder_roots
 from dn2core.project.progress import Progress, Stopped
-from dn2core.project.project import THUMBNAIL_SIDE, Project, next_version
+from dn2core.project.project import THUMBNAIL_SIDE, Project
 
 CHUNK = 64
 CAREFUL = 256  # more files than can be in hand when a process dies
@@ -218,8 +219,9 @@ def _save(project: Project, batch: int, role: str, results: list, encoder) -> No
                 _outcome(db, batch, source, "duplicate", "DUPLICATE", {"of": twin["name"]}, twin["id"])
             else:
                 item_id = db.execute(
-                    "INSERT INTO items(role, image_id, name, batch_id, added) VALUES (?, ?, ?, ?, ?)",
-                    (role, image_ids[result.sha256], result.name, batch, time.time()),
+                    "INSERT INTO items(role, image_id, name, batch_id, added, held)"
+                    " VALUES (?, ?, ?, ?, ?, (SELECT held FROM batches WHERE id = ?))",
+                    (role, image_ids[result.sha256], result.name, batch, time.time(), batch),
                 ).lastrowid
                 _outcome(db, batch, source, "accepted", None, {}, item_id)
 
@@ -242,7 +244,9 @@ def _finish(project: Project, batch: int, role: str, encoder, progress: Progress
                 "UPDATE items SET since = ? WHERE role = 'normal' AND since IS NULL", (next_version(db),)
             ).rowcount
             if joined:
-                project.publish(db, f"{joined} normals added", encoder)
+                held, author = db.execute("SELECT held, author FROM batches WHERE id = ?", (batch,)).fetchone()
+                reason = f"{joined} normals added, held out" if held else f"{joined} normals added"
+                publish(db, reason, encoder, author=author)
     try:
         judge(project, finishing=batch)
     except StorageError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dn2core.errors import NotFound, StorageError, sentence
-from dn2core.project.catalogue import Database, dump
+from dn2core.project.catalogue import Database, Tables, dump
 
 LANES = {"intake": "compute", "reencode": "compute", "map": "projection"}
 ATTEMPTS = 3
@@ -15,7 +15,7 @@ KEPT = 1000  # ended jobs
 STALLED_SECONDS = 180  # without a sign of life from a job that counts images
 PATIENCE_SECONDS = 3600  # from one in a step of unknown length: a download, a map of 50,000 images
 
-JOB_TABLES = """
+JOB_TABLES = Tables("""
 CREATE TABLE jobs(
     id INTEGER PRIMARY KEY, project_id TEXT NOT NULL, kind TEXT NOT NULL, lane TEXT NOT NULL, args TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'queued', stage TEXT NOT NULL DEFAULT '',
@@ -24,7 +24,7 @@ CREATE TABLE jobs(
     cancel INTEGER NOT NULL DEFAULT 0, error_code TEXT, error_params TEXT NOT NULL DEFAULT '{}');
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs(state, lane);
 CREATE INDEX IF NOT EXISTS jobs_by_end ON jobs(finished);
-"""
+""")
 
 
 @dataclass(frozen=True)

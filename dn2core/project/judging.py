@@ -7,7 +7,7 @@ import numpy as np
 
 from dn2core.detect import Judgement
 from dn2core.errors import NotFound
-from dn2core.project import maps
+from dn2core.project import events, maps
 from dn2core.project.catalogue import dump
 from dn2core.project.snapshot import Snapshot, snapshot
 
@@ -37,10 +37,12 @@ def judge(project: "Project", finishing: int | None = None) -> None:
             db.execute("UPDATE batches SET finished = ? WHERE id = ?", (time.time(), finishing))
         if view:
             rows = db.execute(
-                "SELECT id FROM batches WHERE role = 'scored' AND finished IS NOT NULL AND judged IS NULL"
+                "SELECT id, author FROM batches WHERE role = 'scored' AND finished IS NOT NULL AND judged IS NULL"
             ).fetchall()
-            judged = [(dump(_judged(view, verdicts, row["id"])), row["id"]) for row in rows]
-            db.executemany("UPDATE batches SET judged = ? WHERE id = ?", judged)
+            for row in rows:
+                result = _judged(view, verdicts, row["id"])
+                result["event"] = events.record(db, "delivery", row["author"], batch=row["id"], **result)
+                db.execute("UPDATE batches SET judged = ? WHERE id = ?", (dump(result), row["id"]))
     project.touch(flagged=_flagged(verdicts) if view and len(view.scored) else None)
     if view and len(view.scored) and not maps.has_map(project, view):
         project.submit_map()
@@ -53,10 +55,17 @@ def _judged(view: Snapshot, verdicts: Judgement, batch: int) -> dict:
         "normals": view.state.n,
         "fingerprint": view.state.fingerprint,
         "k": verdicts.k,
-        "limit": None if np.isnan(verdicts.limit) else float(verdicts.limit),
+        "form": verdicts.form,
+        "budget": verdicts.budget,
+        "limit": _number(verdicts.limit),
+        "reject_limit": _number(verdicts.reject_limit),
         "scored": int(mine.sum()),
         "flagged": _flagged(verdicts, mine),
     }
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _flagged(verdicts: Judgement, which=slice(None)) -> int | None:

@@ -106,7 +106,7 @@ def project_map(project: "Project", view: Snapshot) -> MapTable:
 
 def _all(view: Snapshot) -> tuple[np.ndarray, np.ndarray]:
     ids = np.concatenate([view.normals.ids, view.scored.ids])
-    return ids, np.concatenate([view.normal_features, view.scored_features])
+    return ids, np.concatenate([view.bank.features, view.scored_features])
 
 
 def _newest(project: "Project", fingerprint: str, normalise: bool):

@@ -16,7 +16,7 @@ from dn2core.errors import DN2Error, NotFound, Refused, StorageError
 from dn2core.features.backbones import backbone_of
 from dn2core.features.preprocess import prepare, preset_of, seen_part
 from dn2core.ingest import Limits, decode, safe_copy, thumbnail
-from dn2core.project import fsio, maps, vectors
+from dn2core.project import events, fsio, maps, vectors
 from dn2core.project.catalogue import PROJECT_TABLES, Database, dump
 from dn2core.project.jobs import JobQueue
 from dn2core.project.judging import judge
@@ -51,13 +51,15 @@ class Project:
         with self.db.read() as db:
             return settings_in(db)
 
-    def save_settings(self, settings: Settings) -> None:
-        """Write the choice of k, percentile and unit length; a new backbone or preset goes by `change_backbone`."""
+    def save_settings(self, settings: Settings, *, author: str = "") -> None:
+        """Write how images are judged; a new backbone or preset goes by `change_backbone`."""
         with self.db.write() as db:
             current = settings_in(db)
             if (settings.backbone, settings.preset) != (current.backbone, current.preset):
                 raise Refused("BACKBONE_NEEDS_ENCODING")
             write_meta(db, settings=asdict(settings), changed=time.time())
+            if settings != current:
+                events.record(db, "settings", author, before=asdict(current))
         judge(self)
 
     def state(self) -> State | None:
@@ -72,11 +74,18 @@ class Project:
 
     # images come in
 
-    def new_batch(self, role: Role, source: str) -> int:
-        """Open a batch to stage files in; returns its id. `source` says where they came from."""
+    def new_batch(self, role: Role, source: str, *, held: bool = False, author: str = "") -> int:
+        """Open a batch to stage files in; returns its id.
+
+        Args:
+            source: where they came from.
+            held: normals that are held out to check the limit.
+            author: who gives them.
+        """
         with self.db.write() as db:
             return db.execute(
-                "INSERT INTO batches(role, source, created) VALUES (?, ?, ?)", (role, source, time.time())
+                "INSERT INTO batches(role, source, created, held, author) VALUES (?, ?, ?, ?, ?)",
+                (role, source, time.time(), held, events.checked_author(author)),
             ).lastrowid
 
     def takes_files(self, batch: int) -> bool:
@@ -257,39 +266,7 @@ class Project:
         """Where the images of `shown`, by default `snapshot()`, lie on the kept map; a PCA until one was drawn."""
         return maps.project_map(self, shown or self.snapshot())
 
-    # images change roles, networks change
-
-    def remove_normals(self, item_ids: list[int], reason: str = "normals removed") -> State:
-        """Take images out of the normals; the version before stays as it was.
-
-        Without one that is a normal now there is nothing to do, and no new version.
-
-        Raises:
-            NotFound: NO_NORMALS when there never were any.
-        """
-        return self._change_normals(
-            "UPDATE items SET until = :version"
-            " WHERE id = :id AND role = 'normal' AND since IS NOT NULL AND until IS NULL",
-            item_ids,
-            reason,
-        )
-
-    def return_normals(self, item_ids: list[int], reason: str = "normals put back") -> State:
-        """Put images back that `remove_normals` took out, as new items of a new version.
-
-        What was not taken out, or is among the normals again, is left alone.
-
-        Raises:
-            NotFound: NO_NORMALS when there never were any.
-        """
-        return self._change_normals(
-            "INSERT INTO items(role, image_id, name, batch_id, added, since)"
-            " SELECT role, image_id, name, batch_id, :now, :version FROM items gone"
-            " WHERE id = :id AND role = 'normal' AND until IS NOT NULL AND NOT EXISTS"
-            " (SELECT 1 FROM items WHERE image_id = gone.image_id AND role = 'normal' AND until IS NULL)",
-            item_ids,
-            reason,
-        )
+    # networks change
 
     def change_backbone(self, backbone: str, preset: str) -> int:
         """Encode all images by another network in the background; the old one serves until all are done."""
@@ -300,27 +277,6 @@ class Project:
         return self.jobs.submit(self.id, "map")
 
     # the worker's side
-
-    def publish(self, db, reason: str, encoder=None) -> State:
-        """Enter the next version of the normals, made of what `items` say; inside a write transaction."""
-        version, last = next_version(db), newest_state(db)
-        n = db.execute(
-            "SELECT count(*) FROM items WHERE role = 'normal' AND since <= ? AND until IS NULL", (version,)
-        ).fetchone()[0]
-        state = State(
-            version=version,
-            created=time.time(),
-            reason=reason,
-            n=n,
-            backbone=encoder.name if encoder else last.backbone,
-            preset=encoder.preset if encoder else last.preset,
-            fingerprint=encoder.fingerprint if encoder else last.fingerprint,
-        )
-        db.execute(
-            "INSERT INTO states VALUES (:version, :created, :reason, :n, :backbone, :preset, :fingerprint)",
-            asdict(state),
-        )
-        return state
 
     def staged(self, batch: int) -> list[dict]:
         """The files and folders of a batch: position, name, kind, location; ordered by name."""
@@ -403,18 +359,6 @@ class Project:
         chosen = self.state() or self.settings()
         return chosen.preset, backbone_of(chosen.backbone).input_side
 
-    def _change_normals(self, statement: str, item_ids: list[int], reason: str) -> State:
-        """Run the statement for each item (:id, :version, :now) and publish what changed as the next version."""
-        with self.db.write() as db:
-            before = newest_state(db)
-            if before is None:
-                raise NotFound("NO_NORMALS")
-            shared = {"version": next_version(db), "now": time.time()}
-            changed = db.executemany(statement, [{**shared, "id": int(i)} for i in item_ids]).rowcount
-            state = self.publish(db, reason) if changed > 0 else before
-        judge(self)
-        return state
-
     def _incoming(self, batch: int) -> Path:
         return below(self.folder / "incoming", str(int(batch)))
 
@@ -447,11 +391,6 @@ class Project:
     def _meta(self, key: str) -> str:
         with self.db.read() as db:
             return db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()["value"]
-
-
-def next_version(db: sqlite3.Connection) -> int:
-    """The number that the next version of the normals will have."""
-    return db.execute("SELECT coalesce(max(version), 0) + 1 FROM states").fetchone()[0]
 
 
 def write_meta(db: sqlite3.Connection, **values) -> None:

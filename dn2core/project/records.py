@@ -16,7 +16,7 @@ class State:
     version: int
     created: float
     reason: str
-    n: int
+    n: int  # images that new ones are compared with
     backbone: str
     preset: str
     fingerprint: str
@@ -24,6 +24,11 @@ class State:
 
 def newest_state(db: sqlite3.Connection) -> State | None:
     row = db.execute("SELECT * FROM states ORDER BY version DESC LIMIT 1").fetchone()
+    return State(**dict(row)) if row else None
+
+
+def state_of(db: sqlite3.Connection, version: int | None) -> State | None:
+    row = db.execute("SELECT * FROM states WHERE version = ?", (version,)).fetchone()
     return State(**dict(row)) if row else None
 
 
@@ -42,6 +47,8 @@ class Batch:
     duplicate: int
     rejected: int
     judged: dict | None
+    held: bool  # normals that are held out to check the limit
+    author: str
 
 
 @dataclass(frozen=True)

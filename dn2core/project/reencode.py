@@ -11,8 +11,9 @@ from dn2core.project import vectors
 from dn2core.project.encoders import encoder_for
 from dn2core.project.jobs import Job
 from dn2core.project.judging import judge
+from dn2core.project.normals import next_version, publish
 from dn2core.project.progress import Progress
-from dn2core.project.project import Project, next_version, write_meta
+from dn2core.project.project import Project, write_meta
 from dn2core.project.records import newest_state
 from dn2core.project.settings import settings_in
 
@@ -114,6 +115,6 @@ def _switched(project: Project, encoder, encoded: int, lost: set[int]) -> bool:
             reason = f"encoded by {encoder.name}, {encoder.preset}"
             if left_out:
                 reason += f"; {left_out} left out, their stored images cannot be read"
-            if project.publish(db, reason, encoder).n == 0 < left_out:
+            if publish(db, reason, encoder).n == 0 < left_out:
                 raise StorageError("STORAGE_FAILED", what="The stored normals", reason="none is whole")
         return True

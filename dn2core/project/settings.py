@@ -4,6 +4,7 @@ import json
 import sqlite3
 from dataclasses import dataclass, replace
 
+from dn2core.detect import BUDGET, CALIBRATIONS, check_budgets, form_of
 from dn2core.errors import Refused
 
 K_MAX = 50
@@ -11,24 +12,43 @@ K_MAX = 50
 
 @dataclass(frozen=True)
 class Settings:
-    """How images become verdicts. `percentile` of the normals' leave-one-out scores is the limit."""
+    """How images become verdicts.
+
+    budget: the share of good parts that may be flagged; the limit follows from it.
+    reject_budget: the share of good parts that may be rejected outright; what lies between is for review.
+        None: whatever is flagged is rejected.
+    calibration: which scores of good parts the limits rest on, where they are there: see `Reference`.
+    """
 
     backbone: str = "efficientnet_lite0"
     preset: str = "whole"
     normalise: bool = True
     k: int = 2
-    percentile: float = 99.0
+    form: str = "mean"
+    budget: float = BUDGET
+    reject_budget: float | None = None
+    calibration: str = "leave_one_out"
 
     def __post_init__(self):
         if not 1 <= self.k <= K_MAX:
             raise Refused("K_OUT_OF_RANGE", k=self.k, k_max=K_MAX)
-        if not 0 < self.percentile <= 100:
-            raise Refused("PERCENTILE_OUT_OF_RANGE", percentile=self.percentile)
+        form_of(self.form)
+        check_budgets(self.budget, self.reject_budget)
+        if self.calibration not in CALIBRATIONS:
+            raise Refused("UNKNOWN_CALIBRATION", name=self.calibration, known=", ".join(CALIBRATIONS))
 
 
 def settings_in(db: sqlite3.Connection) -> Settings:
     """What a project's catalogue says."""
-    return Settings(**json.loads(db.execute("SELECT value FROM meta WHERE key = 'settings'").fetchone()[0]))
+    return settings_of(db.execute("SELECT value FROM meta WHERE key = 'settings'").fetchone()[0])
+
+
+def settings_of(text: str) -> Settings:
+    """Settings from JSON as catalogues keep it, also of the time when the limit was a percentile of the normals."""
+    values = json.loads(text)
+    if "percentile" in values:
+        values["budget"] = max(round(1 - values.pop("percentile") / 100, 9), 0.001)
+    return Settings(**values)
 
 
 PRESETS = {

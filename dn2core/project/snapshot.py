@@ -1,5 +1,6 @@
 """One immutable view of a project: a version of the normals and the scored images judged by it."""
 
+import math
 import sqlite3
 import threading
 from collections import OrderedDict
@@ -9,15 +10,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dn2core.detect import Bank, Found, Judgement, ScoreTable, leave_one_out, usual_spacing
+from dn2core.detect import (
+    Bank,
+    Found,
+    Judgement,
+    Reference,
+    ScoreTable,
+    usual_spacing,
+)
+from dn2core.detect.lots import leave_one_lot_out
+from dn2core.detect.update import NeighbourTable, neighbour_table, own_neighbour_table, updated, updated_own
 from dn2core.errors import NotFound
-from dn2core.project.records import State, newest_state
+from dn2core.project import events
+from dn2core.project.records import State, newest_state, state_of
 from dn2core.project.settings import K_MAX, Settings, settings_in
 
 if TYPE_CHECKING:
     from dn2core.project.project import Project
 
 KEPT_BYTES = 2_000_000_000
+FOLLOWED = 64  # changed normals up to which the tables follow the change; beyond, a fresh search costs no more
 _lock = threading.Lock()
 _snapshots: OrderedDict[str, "Snapshot"] = OrderedDict()  # one a project, the last used at the end
 _building: dict[str, threading.Lock] = {}  # one a project: nobody waits for another project's search
@@ -32,6 +44,7 @@ class Items:
     names: tuple[str, ...]
     batches: np.ndarray  # (n,) int64
     added: np.ndarray  # (n,) float64, seconds since 1970
+    lots: tuple[str | None, ...]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -62,18 +75,50 @@ class Snapshot:
     settings: Settings
     state: State
     normals: Items
+    held: Items  # good parts that are not among the normals, to check the limit
     scored: Items
     bank: Bank
-    normal_features: np.ndarray  # (n, d) float32, as the encoder gave them; the bank's own where it keeps lengths
+    held_features: np.ndarray  # (h, d) float32, as the bank compares them
     scored_features: np.ndarray  # (q, d) float32, likewise
-    loo: Found | None  # distances (n, K) squared L2; None below two normals
-    found: Found  # distances (q, K) squared L2, indices = positions in normals
+    own_neighbours: NeighbourTable  # of the normals among each other
+    held_found: Found  # distances (h, K) squared L2, indices = positions in normals
+    scored_neighbours: NeighbourTable
     waiting: int  # scored images without vectors that a job is making now
     lost: int  # scored images without vectors for which there is no such job: their stored files cannot be read
 
     @cached_property
+    def loo(self) -> Found | None:
+        """Each normal's neighbours among the others, distances (n, K) squared L2; None below two normals."""
+        return self.own_neighbours.found if len(self.normals) > 1 else None
+
+    @cached_property
+    def found(self) -> Found:
+        """Each scored image's neighbours, distances (q, K) squared L2, indices = positions in normals."""
+        return self.scored_neighbours.found
+
+    @cached_property
     def table(self) -> ScoreTable:
-        return ScoreTable(self.loo, self.found)
+        return self.table_on(self.settings.calibration)
+
+    def table_on(self, calibration: str) -> ScoreTable:
+        """Scores for every k with limits that rest on these good parts, or on leave-one-out where they are not there.
+
+        Held-out parts need to be two at least, and lots as well.
+        """
+        return ScoreTable(self.loo, self.found, form=self.settings.form, reference=self.references.get(calibration))
+
+    @cached_property
+    def references(self) -> dict[str, Reference]:
+        """What limits can rest on, by kind."""
+        if self.loo is None:
+            return {}
+        made = {"leave_one_out": Reference("leave_one_out", self.loo)}
+        lots = lot_codes(self.normals.lots)
+        if lots is not None:
+            made["lots"] = Reference("lots", leave_one_lot_out(self.bank, lots, K_MAX), lots)
+        if len(self.held) > 1:
+            made["held_out"] = Reference("held_out", self.held_found, lot_codes(self.held.lots))
+        return made
 
     @cached_property
     def spacing(self) -> float:
@@ -88,14 +133,13 @@ class Snapshot:
     @property
     def nbytes(self) -> int:
         """What the vectors and neighbours take in memory, roughly; FAISS holds the bank a second time."""
-        tables = [array for found in (self.loo, self.found) if found for array in (found.distances, found.indices)]
-        vectors = {id(a): a for a in (self.normal_features, self.scored_features, self.bank.features)}
-        return self.bank.features.nbytes + sum(array.nbytes for array in (*vectors.values(), *tables))
+        tables = self.own_neighbours.nbytes + self.scored_neighbours.nbytes
+        return 2 * self.bank.features.nbytes + self.scored_features.nbytes + tables
 
-    def judge(self, k: int | None = None, percentile: float | None = None) -> Judgement:
-        """Scores and verdicts at k and percentile; the project's own settings by default."""
+    def judge(self, k: int | None = None) -> Judgement:
+        """Scores and verdicts at k, by default the project's own."""
         k = self.settings.k if k is None else k
-        return self.table.judge(k, self.settings.percentile if percentile is None else percentile)
+        return self.table.judge(k, self.settings.budget, self.settings.reject_budget)
 
     def neighbours_of(self, item_id: int, k: int) -> list[Neighbour]:
         """The k nearest normals of an item, nearest first; a normal is not its own neighbour.
@@ -103,14 +147,13 @@ class Snapshot:
         Raises:
             NotFound: when the item is in neither set.
         """
-        position = self.scored.position(item_id)
-        table = self.found
-        if position is None:
-            position, table = self.normals.position(item_id), self.loo
-            if position is None:
-                raise NotFound("NOT_FOUND", what="The image")
-        if table is None:
-            return []
+        for items, table in ((self.scored, self.found), (self.normals, self.loo), (self.held, self.held_found)):
+            position = items.position(item_id)
+            if position is not None:
+                return self._neighbours(table, position, k) if table is not None else []
+        raise NotFound("NOT_FOUND", what="The image")
+
+    def _neighbours(self, table: Found, position: int, k: int) -> list[Neighbour]:
         distances = np.sqrt(table.distances[position, :k].astype(np.float64))
         return [
             Neighbour(
@@ -149,6 +192,28 @@ def snapshot(project: "Project") -> Snapshot:
         return made
 
 
+def tried(project: "Project", view: Snapshot, settings: Settings) -> Snapshot:
+    """The snapshot as other settings would have it; features of another network are not tried."""
+    if settings.normalise == view.settings.normalise:
+        return replace(view, settings=settings)
+    raw = [
+        project.features(items.image_ids.tolist(), view.state.fingerprint).reshape(-1, view.bank.dim)
+        for items in (view.normals, view.held, view.scored)
+    ]
+    bank = Bank(raw[0], normalise=settings.normalise)
+    held, scored = bank.prepare(raw[1]), bank.prepare(raw[2])
+    return replace(
+        view,
+        settings=settings,
+        bank=bank,
+        own_neighbours=own_neighbour_table(bank, K_MAX),
+        held_features=held,
+        held_found=bank.search_prepared(held, K_MAX),
+        scored_features=scored,
+        scored_neighbours=neighbour_table(bank, scored, K_MAX),
+    )
+
+
 def _told_apart(project: "Project", view: Snapshot) -> Snapshot:
     """With images that lack vectors counted as waiting or lost; no generation tells when a job ends."""
     missing = view.waiting + view.lost
@@ -160,12 +225,18 @@ def _told_apart(project: "Project", view: Snapshot) -> Snapshot:
 def generation_in(db: sqlite3.Connection, project_id: str) -> tuple:
     """What a snapshot is made of, in short: another one for everything that would change it."""
     version = db.execute("SELECT max(version) FROM states").fetchone()[0]
+    return (project_id, version, _scored_in(db, version), _name_in(db), settings_in(db))
+
+
+def _scored_in(db: sqlite3.Connection, version: int | None) -> tuple:
+    """Another one whenever scored images, their vectors or lots changed."""
     scored = db.execute("SELECT count(*), max(id) FROM items WHERE role = 'scored' AND until IS NULL").fetchone()
     chunk = db.execute(  # its name is never used again, unlike its id
         "SELECT max(id), file FROM chunks WHERE fingerprint = (SELECT fingerprint FROM states WHERE version = ?)",
         (version,),
     ).fetchone()
-    return (project_id, version, *scored, chunk["file"], _name_in(db), settings_in(db))
+    lots = db.execute("SELECT max(id) FROM events WHERE kind = 'lots'").fetchone()[0]
+    return (*scored, chunk["file"], lots)
 
 
 def forget(project_id: str) -> None:
@@ -174,46 +245,36 @@ def forget(project_id: str) -> None:
         _snapshots.pop(project_id, None)
 
 
-def _build(project: "Project") -> Snapshot:
+def past_snapshot(project: "Project", event_id: int) -> Snapshot:
+    """The project as that event of its history left it: its normals, its settings, the images scored by then.
+
+    It is built anew each time.
+
+    Raises:
+        NotFound: NOT_FOUND for an event that is not there, NO_NORMALS before the first normals.
+        StorageError: VECTORS_DAMAGED where the vectors of a network used then are gone.
+    """
+    return _build(project, events.event(project, event_id))
+
+
+def _build(project: "Project", past: events.Event | None = None) -> Snapshot:
     with project.db.read() as db:  # all from one view, so that it is what its generation says
-        generation, name = generation_in(db, project.id), _name_in(db)
-        state, settings = newest_state(db), settings_in(db)
+        state = newest_state(db) if past is None else state_of(db, past.version)
+        settings = settings_in(db) if past is None else past.settings
         if state is None or state.n == 0:
             raise NotFound("NO_NORMALS")
-        normals = _items(
-            db, "i.role = 'normal' AND i.since <= ? AND (i.until IS NULL OR i.until > ?)", (state.version,) * 2
-        )
-        with_vector = (
-            "i.role = 'scored' AND i.until IS NULL AND {} EXISTS"
-            " (SELECT 1 FROM vectors v WHERE v.image_id = i.image_id AND v.fingerprint = ?)"
-        )
-        scored = _items(db, with_vector.format(""), (state.fingerprint,))
-        without = f"SELECT count(*) FROM items i WHERE {with_vector.format('NOT')}"
-        missing = db.execute(without, (state.fingerprint,)).fetchone()[0]
+        generation = generation_in(db, project.id) if past is None else (project.id, "event", past.id)
+        name = _name_in(db)
+        before = _comparable(project.id, state, settings) if past is None else None
+        normals, held = (_normals(db, state, one) for one in (0, 1))
+        if before and before.generation[2] == generation[2]:
+            scored, missing = before.scored, before.waiting + before.lost
+        else:
+            scored, missing = _scored(db, state, past)
 
-    before = _with_same_bank(project.id, state, settings)
-    if before:
-        bank, loo, normal_features = before.bank, before.loo, before.normal_features
-    else:
-        normal_features = project.features(normals.image_ids.tolist(), state.fingerprint)
-        bank = Bank(normal_features, normalise=settings.normalise)
-        if not settings.normalise:
-            normal_features = bank.features  # equal, and need not be kept twice
-        loo = leave_one_out(bank, K_MAX) if bank.n > 1 else None
-
-    known = len(before.scored) if before and _is_start(before.scored.ids, scored.ids) else 0
-    features = project.features(scored.image_ids[known:].tolist(), state.fingerprint).reshape(-1, bank.dim)
-    found = bank.search(features, K_MAX)
-    if known == len(scored) and before:
-        features, found = before.scored_features, before.found
-    elif known:
-        features = np.concatenate([before.scored_features, features])
-        found = Found(
-            distances=np.concatenate([before.found.distances, found.distances]),
-            indices=np.concatenate([before.found.indices, found.indices]),
-            k=found.k,
-            k_asked=found.k_asked,
-        )
+    bank, own, keep = _bank(project, before, normals, state, settings)
+    held_features = bank.prepare(project.features(held.image_ids.tolist(), state.fingerprint).reshape(-1, bank.dim))
+    features, neighbours = _searched(project, before, bank, keep, scored, state)
     return Snapshot(
         project_id=project.id,
         name=name,
@@ -221,23 +282,89 @@ def _build(project: "Project") -> Snapshot:
         settings=settings,
         state=state,
         normals=normals,
+        held=held,
         scored=scored,
         bank=bank,
-        normal_features=normal_features,
         scored_features=features,
-        loo=loo,
-        found=found,
+        own_neighbours=own,
+        held_features=held_features,
+        held_found=bank.search_prepared(held_features, K_MAX),
+        scored_neighbours=neighbours,
         waiting=0,
         lost=missing,
     )
 
 
-def _with_same_bank(project_id: str, state: State, settings: Settings) -> Snapshot | None:
-    """The kept snapshot, where it is one by the same normals, whose searches need not be done again."""
+def _normals(db: sqlite3.Connection, state: State, held: int) -> Items:
+    condition = "i.role = 'normal' AND i.since <= ? AND (i.until IS NULL OR i.until > ?) AND i.held = ?"
+    return _items(db, condition, (state.version, state.version, held))
+
+
+def _scored(db: sqlite3.Connection, state: State, past: events.Event | None) -> tuple[Items, int]:
+    """Scored images that have a vector, and how many have none."""
+    condition = "i.role = 'scored' AND i.until IS NULL AND i.added <= ? AND {} EXISTS" + (
+        " (SELECT 1 FROM vectors v WHERE v.image_id = i.image_id AND v.fingerprint = ?)"
+    )
+    params = (past.at if past else math.inf, state.fingerprint)
+    missing = db.execute(f"SELECT count(*) FROM items i WHERE {condition.format('NOT')}", params).fetchone()[0]
+    return _items(db, condition.format(""), params), missing
+
+
+def _bank(
+    project: "Project", before: Snapshot | None, normals: Items, state: State, settings: Settings
+) -> tuple[Bank, NeighbourTable, np.ndarray | None]:
+    """The bank, its vectors among each other, and which vectors of the bank before it kept; None if made afresh."""
+    keep, new = _kept(before, normals) if before else (None, None)
+    if keep is None:
+        bank = Bank(project.features(normals.image_ids.tolist(), state.fingerprint), normalise=settings.normalise)
+        return bank, own_neighbour_table(bank, K_MAX), None
+    if keep.all() and not len(new):
+        return before.bank, before.own_neighbours, keep
+    added = project.features(new.tolist(), state.fingerprint) if len(new) else None
+    bank = before.bank.changed(keep, added)
+    return bank, updated_own(before.own_neighbours, bank, keep), keep
+
+
+def _kept(before: Snapshot, normals: Items) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+    """Which normals of the snapshot before are still there, and the images that joined; None if too many changed."""
+    keep = np.isin(before.normals.ids, normals.ids)
+    joined = ~np.isin(normals.ids, before.normals.ids)
+    follows = np.array_equal(np.concatenate([before.normals.ids[keep], normals.ids[joined]]), normals.ids)
+    if not keep.any() or not follows or (~keep).sum() + joined.sum() > max(FOLLOWED, len(normals) // 10):
+        return None, None
+    return keep, normals.image_ids[joined]
+
+
+def _searched(
+    project: "Project", before: Snapshot | None, bank: Bank, keep: np.ndarray | None, scored: Items, state: State
+) -> tuple[np.ndarray, NeighbourTable]:
+    """The scored images' features as the bank compares them, and their neighbours; only what is new is searched for."""
+    known = len(before.scored) if before and keep is not None and _is_start(before.scored.ids, scored.ids) else 0
+    raw = project.features(scored.image_ids[known:].tolist(), state.fingerprint).reshape(-1, bank.dim)
+    new = bank.prepare(raw)
+    more = neighbour_table(bank, new, K_MAX)
+    if not known:
+        return new, more
+    features, table = before.scored_features, before.scored_neighbours
+    if bank is not before.bank:
+        table = updated(table, features, bank, keep)
+    if known == len(scored):
+        return features, table
+    return np.concatenate([features, new]), table.joined(more)
+
+
+def _comparable(project_id: str, state: State, settings: Settings) -> Snapshot | None:
+    """The kept snapshot, where its distances mean the same: much of it need not be searched for again."""
     with _lock:
         kept = _snapshots.get(project_id)
-    same = kept and (kept.state, kept.settings.normalise) == (state, settings.normalise)
+    same = kept and (kept.state.fingerprint, kept.settings.normalise) == (state.fingerprint, settings.normalise)
     return kept if same else None
+
+
+def lot_codes(lots: tuple[str | None, ...]) -> np.ndarray | None:
+    """(n,) int64, equal for images of one lot; those of none count as one lot. None below two lots."""
+    names, codes = np.unique(np.array([lot or "" for lot in lots], dtype=object).astype(str), return_inverse=True)
+    return codes.astype(np.int64) if len(names) > 1 else None
 
 
 def _name_in(db: sqlite3.Connection) -> str:
@@ -246,7 +373,8 @@ def _name_in(db: sqlite3.Connection) -> str:
 
 def _items(db: sqlite3.Connection, condition: str, params: tuple) -> Items:
     rows = db.execute(
-        f"SELECT i.id, i.image_id, i.name, i.batch_id, i.added FROM items i WHERE {condition} ORDER BY i.id", params
+        f"SELECT i.id, i.image_id, i.name, i.batch_id, i.added, i.lot FROM items i WHERE {condition} ORDER BY i.id",
+        params,
     ).fetchall()
     return Items(
         ids=np.array([row["id"] for row in rows], np.int64),
@@ -254,6 +382,7 @@ def _items(db: sqlite3.Connection, condition: str, params: tuple) -> Items:
         names=tuple(row["name"] for row in rows),
         batches=np.array([row["batch_id"] for row in rows], np.int64),
         added=np.array([row["added"] for row in rows], np.float64),
+        lots=tuple(row["lot"] for row in rows),
     )
 
 

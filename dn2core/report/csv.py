@@ -2,13 +2,18 @@
 
 import csv
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from dn2core.detect import Judgement
+    from dn2core.project.events import Event
+    from dn2core.project.labels import Label
     from dn2core.project.snapshot import Snapshot
 
 # A spreadsheet takes a cell that begins like this for a formula.
@@ -22,18 +27,22 @@ def results_csv(
     *,
     positions: Sequence[int] | np.ndarray | None = None,
     names: Sequence[str] | None = None,
+    labels: "Mapping[int, Label] | None" = None,
     bom: bool = False,
 ) -> bytes:
     """Scored images with their verdicts and the normals behind them, as UTF-8 CSV (comma, CRLF).
 
-    Columns: file, score (mean squared L2 distance to the k nearest normals, higher = more unusual),
-    percentile (percent of the normals strictly below), verdict, k (neighbours used), threshold
-    (scores above it are rejected; empty below two normals), neighbour_1, distance_1 (L2, not squared)
-    and so on to k, fingerprint (of the encoder), normals_version.
+    Columns: file, lot, score (of the form named, higher = more unusual), percentile (percent of the good parts that
+    the limit rests on strictly below), spacing_multiple (root of the mean squared distance over the usual distance
+    between normals), verdict, label, note, labelled_by (what people said of the image), k (neighbours used),
+    score_form, threshold (scores above it are flagged; empty below two normals), reject_threshold (scores above
+    it are rejected), false_alarm_budget, neighbour_1, distance_1 (L2, not squared) and so on to k, fingerprint
+    (of the encoder), normals_version.
 
     Args:
         positions: rows of `snapshot.scored` in the order wanted; all as they came by default.
         names: what the files of these rows are called; as in the project by default.
+        labels: what people said, by image id.
         bom: begin with the mark by which Excel knows UTF-8.
     """
     positions = np.arange(len(snapshot.scored)) if positions is None else np.asarray(positions, np.int64)
@@ -42,10 +51,12 @@ def results_csv(
     normals = [text_cell(name) for name in snapshot.normals.names]
     scores = _numbers(judgement.scores[positions])
     percentiles = _numbers(np.round(judgement.percentiles[positions], 4))
+    multiples = _numbers(np.round(judgement.multiples[positions], 4))
     distances = np.sqrt(snapshot.found.distances[positions, :k].astype(np.float64)).astype(np.float32)
     distances = _numbers(distances.reshape(-1, 1)).reshape(distances.shape)
-    threshold = _numbers(np.array([judgement.limit], np.float32))[0]
-    shared = (text_cell(snapshot.state.fingerprint), snapshot.state.version)
+    limits = _numbers(np.array([judgement.limit, judgement.reject_limit], np.float32))
+    rule = (k, judgement.form, *limits, judgement.budget)
+    state = (text_cell(snapshot.state.fingerprint), snapshot.state.version)
 
     out = io.StringIO(_BOM if bom else "", newline="")
     out.seek(0, io.SEEK_END)
@@ -57,9 +68,30 @@ def results_csv(
             for index, distance in zip(snapshot.found.indices[at, :k], distances[row], strict=True)
             for cell in (normals[index], distance)
         ]
-        file = text_cell(files[row])
-        writer.writerow((file, scores[row], percentiles[row], judgement.verdicts[at], k, threshold, *near, *shared))
+        file, lot = text_cell(files[row]), text_cell(snapshot.scored.lots[at] or "")
+        said = _said(labels, int(snapshot.scored.image_ids[at]))
+        judged = (scores[row], percentiles[row], multiples[row], judgement.verdicts[at])
+        writer.writerow((file, lot, *judged, *said, *rule, *near, *state))
     # A name from a foreign file system may hold halves of characters that UTF-8 has no bytes for.
+    return out.getvalue().encode("utf-8", errors="backslashreplace")
+
+
+def history_csv(events: Sequence["Event"], *, bom: bool = False) -> bytes:
+    """Decisions, newest first, one row each, as UTF-8 CSV.
+
+    Columns: id, time (UTC, ISO 8601), author, kind, normals_version, settings (JSON in force from then on),
+    image_id, details (JSON).
+    """
+    out = io.StringIO(_BOM if bom else "", newline="")
+    out.seek(0, io.SEEK_END)
+    writer = csv.writer(out)
+    writer.writerow(["id", "time", "author", "kind", "normals_version", "settings", "image_id", "details"])
+    for event in events:
+        moment = datetime.fromtimestamp(event.at, UTC).isoformat(timespec="seconds")
+        settings, details = (json.dumps(one, ensure_ascii=False) for one in (asdict(event.settings), event.details))
+        version = "" if event.version is None else event.version
+        image = "" if event.image_id is None else event.image_id
+        writer.writerow((event.id, moment, text_cell(event.author), event.kind, version, settings, image, details))
     return out.getvalue().encode("utf-8", errors="backslashreplace")
 
 
@@ -68,19 +100,17 @@ def text_cell(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
+def _said(labels: "Mapping[int, Label] | None", image_id: int) -> tuple[str, str, str]:
+    label = labels.get(image_id) if labels else None
+    return (label.label, text_cell(label.note), text_cell(label.author)) if label else ("", "", "")
+
+
 def _columns(k: int) -> list[str]:
     near = [name for i in range(1, k + 1) for name in (f"neighbour_{i}", f"distance_{i}")]
-    return [
-        "file",
-        "score",
-        "percentile",
-        "verdict",
-        "k",
-        "threshold",
-        *near,
-        "fingerprint",
-        "normals_version",
-    ]
+    said = ("label", "note", "labelled_by")
+    rule = ("k", "score_form", "threshold", "reject_threshold", "false_alarm_budget")
+    judged = ("score", "percentile", "spacing_multiple", "verdict")
+    return ["file", "lot", *judged, *said, *rule, *near, "fingerprint", "normals_version"]
 
 
 def _numbers(values: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dn2core.project.normals import remove_normals, return_normals
 from pages.parts.charts import score_histogram
 from pages.parts.components.compare_zoom import compare_zoom
 from pages.parts.components.gallery import gallery
@@ -89,13 +90,13 @@ def _take_out_button(project, one) -> None:
 
 
 def _take_out(project, one) -> None:
-    project.remove_normals([one.item_id], "1 normal taken out")
+    remove_normals(project, [one.item_id])
     st.session_state[TAKEN_OUT] = (project.id, one.item_id, one.name)
     _close()
 
 
 def _put_back(project, item_id: int) -> None:
-    project.return_normals([item_id], "1 normal put back")
+    return_normals(project, [item_id])
     del st.session_state[TAKEN_OUT]
 
 

@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import streamlit as st
 from babel.dates import format_datetime
 
+from dn2core.detect import form_of
 from dn2core.errors import DN2Error
 from dn2core.features.backbones import BACKBONES
 from pages.parts.links import go
-from pages.parts.look import raw
+from pages.parts.look import one_in, raw
 from pages.parts.text import language, md, number, sentence, t, tn
 
 log = logging.getLogger("dn2.pages")
@@ -68,11 +69,8 @@ def _came_about(settings, state, judged) -> None:
             length=length,
             fingerprint=md(str(state.fingerprint)[:12]),
         ),
-        t("Score: mean squared distance to the {k} nearest normals", k=number(settings.k)),
-        t(
-            "Limit: percentile {percentile} of the normals' leave-one-out scores",
-            percentile=f"{settings.percentile:g}",
-        ),
+        t("Score: {formula}, k = {k}", formula=md(form_of(settings.form).formula), k=number(settings.k)),
+        t("Limit: at most {budget} good parts may be flagged", budget=one_in(settings.budget)),
     ]
     if judged is not None and not judged.reliable:
         lines.append(tn("Unreliable: only {n} normal", "Unreliable: only {n} normals", state.n))

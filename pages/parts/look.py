@@ -54,9 +54,13 @@ def percent(value: float, places: int = 1) -> str:
     return t("{value} %", value=number(value, places if value != 100 else 0))
 
 
-def percentile(value: float) -> str:
-    """A percentile among the normals, as people read it."""
-    return t("farther than {share} of the normals", share=percent(value))
+def one_in(share: float) -> str:
+    """A share (0 to 1) of parts as people say it: "1 in 200"; above a fifth in percent."""
+    if share is None or share != share:
+        return "–"
+    if share > 0.2:
+        return percent(100 * share)
+    return t("1 in {n}", n=number(1 / share, 0 if 1 / share >= 20 or abs(1 / share - round(1 / share)) < 0.05 else 1))
 
 
 def times(value: float) -> str:

@@ -34,17 +34,10 @@ class Judged:
     same_as_normal: bool
 
 
-def multiples(scores: np.ndarray, spacing: float) -> np.ndarray:
-    """Scores (n,) as multiples of the usual spacing: the root of the mean squared distance, over it."""
-    if not spacing > 0:
-        return np.full(len(scores), np.nan)
-    return np.sqrt(np.asarray(scores, np.float64)) / spacing
-
-
 def cells(shown, judged, positions: np.ndarray) -> Cells:
     """Scored images at these positions, captioned with percentile and multiple."""
     shares = percents(judged.percentiles[positions])
-    spreads = many_times(multiples(judged.scores[positions], judged.spacing))
+    spreads = many_times(judged.multiples[positions])
     tones = judged.verdicts[positions].tolist()
     words = {tone: verdict(tone).word for tone in set(tones)}
     names = shown.scored.names
@@ -66,7 +59,7 @@ def normal_cells(shown, judged, ids: list[int]) -> Cells:
         return Cells(ids, [""] * len(ids), ["normal"] * len(ids), names)
     scores = judged.normal_scores[rows]
     beyond, word = (scores > judged.limit).tolist(), t("beyond the limit")
-    spreads = many_times(multiples(scores, judged.spacing))
+    spreads = many_times(judged.normal_multiples[rows])
     # The root of the score, so that the multiples fall in the order in which the pictures stand.
     return Cells(
         ids=ids,
@@ -81,7 +74,7 @@ def item_cells(shown, judged, ids: np.ndarray) -> Cells:
     rows = rows_of(shown, ids)
     n = len(shown.normals)
     shares = percents(np.concatenate([np.full(n, np.nan), judged.percentiles])[rows])
-    spreads = many_times(multiples(all_scores(shown, judged)[rows], judged.spacing))
+    spreads = many_times(all_multiples(shown, judged)[rows])
     tones = np.concatenate([np.full(n, "normal"), judged.verdicts])[rows].tolist()
     words = {tone: verdict(tone).word for tone in set(tones)}
     names = (*shown.normals.names, *shown.scored.names)
@@ -111,6 +104,12 @@ def all_scores(shown, judged) -> np.ndarray:
     return np.concatenate([normal, judged.scores])
 
 
+def all_multiples(shown, judged) -> np.ndarray:
+    """(n + q,) multiples of the usual spacing, likewise."""
+    normal = judged.normal_multiples if len(judged.normal_multiples) else np.full(len(shown.normals), np.nan)
+    return np.concatenate([normal, judged.multiples])
+
+
 def judged_item(shown, judged, item_id: int) -> Judged | None:
     """What was found about an image; None when it is not in the snapshot."""
     position = shown.scored.position(item_id)
@@ -123,7 +122,7 @@ def judged_item(shown, judged, item_id: int) -> Judged | None:
             verdict=str(judged.verdicts[position]),
             score=score,
             percentile=float(judged.percentiles[position]),
-            multiple=float(multiples(np.array([score]), judged.spacing)[0]),
+            multiple=float(judged.multiples[position]),
             beyond=bool(judged.flagged[position]),
             same_as_normal=bool(shown.same_as_normal[position]),
         )
@@ -139,7 +138,7 @@ def judged_item(shown, judged, item_id: int) -> Judged | None:
         verdict="normal",
         score=score,
         percentile=math.nan if alone else 100 * float(np.mean(judged.normal_scores < score)),
-        multiple=float(multiples(np.array([score]), judged.spacing)[0]),
+        multiple=math.nan if alone else float(judged.normal_multiples[position]),
         beyond=score > judged.limit,
         same_as_normal=False,
     )

@@ -4,18 +4,19 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dn2core.detect import (
+    FORMS,
     Bank,
     Found,
+    Reference,
     ScoreTable,
     changes,
+    conformal_limit,
+    form_scores,
     judge,
     knn_scores,
     leave_one_out,
-    limit_of,
     percentile_among,
     usual_spacing,
 )
@@ -27,42 +28,24 @@ def table(distances):
     return Found(distances, np.zeros(distances.shape, np.int64), distances.shape[1], distances.shape[1])
 
 
-def judged(seed=0, n=40, q=60, k=2, percentile=99.0):
+def judged(seed=0, n=40, q=60, k=2, budget=0.01):
     rng = np.random.default_rng(seed)
     bank = Bank(rng.normal(size=(n, 6)))
     found = bank.search(rng.normal(scale=1.5, size=(q, 6)), 50)
-    return leave_one_out(bank, 50), found, judge(leave_one_out(bank, 50), found, k=k, percentile=percentile)
+    return leave_one_out(bank, 50), found, judge(leave_one_out(bank, 50), found, k=k, budget=budget)
 
 
-def test_the_limit_is_one_of_the_scores():
-    scores = np.arange(1, 102, dtype=np.float32)[::-1]  # 101 of them: 100 steps
-    assert limit_of(scores, 99) == 100
-    assert limit_of(scores, 98.5) == 100
-    assert limit_of(scores, 100) == 101
-    assert limit_of(np.arange(751, dtype=np.float32), 4.4) == 33  # though 750 * 4.4 / 100 is a hair above 33
-    assert limit_of(np.array([5, 3], np.float32), 99) == 5
+@pytest.mark.parametrize("budget", [0, -0.1, 1, 1.5, math.nan])
+def test_a_budget_out_of_range_is_refused(budget):
+    with pytest.raises(Refused, match="1 in 200"):
+        judge(None, table([[1]]), k=1, budget=budget)
+    with pytest.raises(Refused, match="1 in 200"):
+        ScoreTable(None, table([[1]])).judge(1, 0.01, budget)
 
 
-@given(st.lists(st.floats(0, 100, width=32), min_size=2, max_size=60), st.integers(1, 100))
-def test_the_limit_is_numpys_higher_quantile(scores, percentile):
-    scores = np.array(scores, np.float32)
-    exact = -(-(len(scores) - 1) * percentile // 100)
-    assert limit_of(scores, percentile) == np.sort(scores)[exact]
-    if percentile in (25, 50, 75, 100):
-        assert limit_of(scores, percentile) == np.quantile(scores, percentile / 100, method="higher")
-
-
-@pytest.mark.parametrize("scores", [[], [4.0]])
-def test_below_two_normals_there_is_no_limit(scores):
-    assert math.isnan(limit_of(np.array(scores, np.float32)))
-
-
-@pytest.mark.parametrize("percentile", [0, -1, 100.1, math.nan])
-def test_a_percentile_out_of_range_is_refused(percentile):
-    with pytest.raises(Refused, match="above 0 and up to 100"):
-        limit_of(np.ones(3), percentile)
-    with pytest.raises(Refused, match="above 0 and up to 100"):
-        judge(None, table([[1]]), k=1, percentile=percentile)
+def test_more_rejected_than_flagged_is_refused():
+    with pytest.raises(Refused, match="at most the share that may be flagged"):
+        ScoreTable(None, table([[1]])).judge(1, 0.01, 0.02)
 
 
 def test_percentiles_count_the_normals_strictly_below():
@@ -85,7 +68,8 @@ def test_verdicts_by_hand():
     assert j.verdicts.tolist() == ["pass", "pass", "reject", "pass"]  # on the limit is not above it
     assert j.flagged.tolist() == [False, False, True, False]
     assert j.percentiles == pytest.approx([0, 200 / 3, 100, 0])
-    assert (j.k, j.k_asked, j.percentile, j.reliable) == (2, 2, 99.0, False)
+    assert (j.k, j.k_asked, j.budget, j.reliable) == (2, 2, 0.01, False)
+    assert j.multiples == pytest.approx(np.sqrt([2, 3, 3.5, 0]))  # the spacing is 1
     assert j.spacing == 1
 
 
@@ -131,24 +115,57 @@ def test_few_normals_are_called_unreliable(n, reliable):
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 17, 39, 50])
-@pytest.mark.parametrize("percentile", [50.0, 99.0, 100.0])
-def test_a_table_says_what_the_plain_functions_say(k, percentile):
-    loo, found, j = judged(k=k, percentile=percentile)
+@pytest.mark.parametrize("budget", [0.5, 0.01, 0.001])
+def test_a_table_says_what_the_plain_functions_say(k, budget):
+    loo, found, j = judged(k=k, budget=budget)
     used = min(k, loo.k)
     normals, scores = knn_scores(loo.distances, used), knn_scores(found.distances, used)
     assert np.array_equal(j.normal_scores, normals) and np.array_equal(j.scores, scores)
-    assert j.limit == limit_of(normals, percentile) and j.limit in normals
-    assert j.limit == ScoreTable(loo, found).limits(percentile)[used - 1]
+    assert j.limit == conformal_limit(normals, budget) and j.limit in normals
+    assert j.limit == ScoreTable(loo, found).limits(budget)[used - 1]
     assert np.array_equal(j.percentiles, percentile_among(normals, scores))
-    assert np.array_equal(j.flagged, scores > limit_of(normals, percentile))
+    assert np.array_equal(j.flagged, scores > j.limit)
     assert np.array_equal(j.verdicts == "reject", j.flagged)
     assert set(j.verdicts) <= {"pass", "reject"}
-    assert ScoreTable(loo, found).judge(k, percentile).k == used
+    assert ScoreTable(loo, found).judge(k, budget).k == used
 
 
-def test_at_the_hundredth_percentile_no_normal_lies_above():
-    loo, _, j = judged(percentile=100.0)
-    assert not (knn_scores(loo.distances, 2) > j.limit).any()
+def test_with_two_limits_what_lies_between_is_for_review():
+    scores = np.arange(1, 101, dtype=np.float32)  # 100 normals: at most 10 of the 101 ranks above 91, 5 above 96
+    one = table(scores[:, None])
+    j = ScoreTable(one, table([[91], [91.5], [96], [96.5], [300]])).judge(1, 0.1, 0.05)
+    assert (j.limit, j.reject_limit) == (91, 96)
+    assert j.verdicts.tolist() == ["pass", "review", "review", "reject", "reject"]
+    assert j.flagged.tolist() == [False, True, True, True, True]
+    assert j.false_alarms == pytest.approx(10 / 101) and j.rejection.forecast.expected == pytest.approx(5 / 101)
+
+
+@pytest.mark.parametrize("form", list(FORMS))
+def test_every_form_judges_by_its_own_scores(form):
+    loo, found, _ = judged()
+    j = ScoreTable(loo, found, form=form).judge(3, 0.1)
+    assert np.array_equal(j.scores, form_scores(form, found, loo, 3))
+    assert np.array_equal(j.normal_scores, form_scores(form, loo, loo, 3, own=True))
+    assert j.limit == conformal_limit(j.normal_scores, 0.1) and j.form == form
+    # What a person reads as a multiple of the spacing is a distance in every form.
+    assert j.multiples == pytest.approx(np.sqrt(knn_scores(found.distances, 3)) / j.spacing)
+
+
+def test_limits_rest_on_the_reference_that_is_given():
+    loo, found, j = judged()
+    held = Bank(np.random.default_rng(0).normal(size=(40, 6))).search(np.random.default_rng(9).normal(size=(30, 6)), 50)
+    other = ScoreTable(loo, found, reference=Reference("held_out", held)).judge(2, 0.2)
+    assert other.limit == conformal_limit(knn_scores(held.distances, 2), 0.2)
+    assert other.calibrated_on == "held_out" and other.calibration.forecast.n == 30
+    assert np.array_equal(other.percentiles, percentile_among(knn_scores(held.distances, 2), other.scores))
+    assert np.array_equal(other.normal_scores, j.normal_scores)
+
+
+def test_lots_widen_the_forecast():
+    loo, found, j = judged(budget=0.1)
+    lots = ScoreTable(loo, found, reference=Reference("lots", loo, np.arange(40) // 10)).judge(2, 0.1)
+    assert lots.limit == j.limit and lots.calibrated_on == "lots"
+    assert lots.calibration.forecast.n_effective < 40 == j.calibration.forecast.n_effective
 
 
 def test_k_below_one_is_refused():
@@ -168,15 +185,14 @@ def test_changes_are_the_positions_whose_verdict_differs():
 
 
 @pytest.mark.parametrize(
-    ("n", "percentile", "expected"),
-    [(2, 99, 1 / 3), (20, 99, 1 / 21), (72, 99, 1 / 73), (999, 99, 10 / 1000), (4, 50, 2 / 5)],
+    ("n", "budget", "expected"),
+    [(2, 0.01, 1 / 3), (20, 0.01, 1 / 21), (72, 0.01, 1 / 73), (999, 0.01, 10 / 1000), (4, 0.5, 2 / 5)],
 )
-def test_the_share_of_false_alarms_is_that_of_ranks_behind_the_limit(n, percentile, expected):
+def test_the_share_of_false_alarms_is_that_of_ranks_behind_the_limit(n, budget, expected):
     scores = np.random.default_rng(n).permutation(n).astype(np.float32)
-    table = ScoreTable(
-        Found(scores[:, None], np.zeros((n, 1), int), 1, 1), Found(scores[:1, None], np.zeros((1, 1), int), 1, 1)
+    assert judge(table(scores[:, None]), table(scores[:1, None]), k=1, budget=budget).false_alarms == pytest.approx(
+        expected
     )
-    assert table.judge(1, percentile).false_alarms == pytest.approx(expected)
 
 
 def test_the_share_of_false_alarms_holds_for_new_good_parts():
@@ -184,9 +200,6 @@ def test_the_share_of_false_alarms_holds_for_new_good_parts():
     flagged = []
     for _ in range(4000):
         scores = rng.random((31, 1), np.float32)
-        table = ScoreTable(
-            Found(scores[:30], np.zeros((30, 1), int), 1, 1), Found(scores[30:], np.zeros((1, 1), int), 1, 1)
-        )
-        judged = table.judge(1, 90)
-        flagged.append(judged.flagged[0])
-    assert np.mean(flagged) == pytest.approx(judged.false_alarms, abs=0.015)
+        j = judge(table(scores[:30]), table(scores[30:]), k=1, budget=0.1)
+        flagged.append(j.flagged[0])
+    assert np.mean(flagged) == pytest.approx(j.false_alarms, abs=0.015)

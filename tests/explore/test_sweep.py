@@ -20,14 +20,14 @@ def sweep(loo, found, **options):
     return sweep_table(ScoreTable(loo, found), **options)
 
 
-@given(st.integers(0, 1000), st.integers(2, 70), st.integers(0, 40), st.integers(1, 50), st.sampled_from([75.0, 99.0]))
-def test_every_k_says_what_its_judgement_says(seed, n, q, k_now, percentile):
+@given(st.integers(0, 1000), st.integers(2, 70), st.integers(0, 40), st.integers(1, 50), st.sampled_from([0.25, 0.01]))
+def test_every_k_says_what_its_judgement_says(seed, n, q, k_now, budget):
     loo, found = tables(seed, n, q)
-    s = sweep(loo, found, percentile=percentile, k_now=k_now)
+    s = sweep(loo, found, budget=budget, k_now=k_now)
     assert s.k.tolist() == list(range(1, min(50, n - 1) + 1))
-    now = judge(loo, found, k=k_now, percentile=percentile)
+    now = judge(loo, found, k=k_now, budget=budget)
     for row, k in enumerate(s.k.tolist()):
-        j = judge(loo, found, k=k, percentile=percentile)
+        j = judge(loo, found, k=k, budget=budget)
         assert s.limits[row] == j.limit
         assert np.array_equal(s.flagged[row], j.flagged)
         assert s.flagged_count[row] == j.flagged.sum()
@@ -45,7 +45,7 @@ def test_every_k_says_what_its_judgement_says(seed, n, q, k_now, percentile):
 def test_histograms_by_hand():
     loo = Found(np.array([[0.0], [1], [10]], np.float32), np.zeros((3, 1), np.int64), 1, 1)
     found = Found(np.array([[0.5], [4], [9.9]], np.float32), np.zeros((3, 1), np.int64), 1, 1)
-    s = sweep(loo, found, bins=5, percentile=50)
+    s = sweep(loo, found, bins=5, budget=0.5)
     assert s.edges.tolist() == [[0, 2, 4, 6, 8, 10]]
     assert s.normal_hist.tolist() == [[2, 0, 0, 0, 1]]
     assert s.scored_hist.tolist() == [[1, 0, 1, 0, 1]]

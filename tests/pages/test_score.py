@@ -86,7 +86,8 @@ def test_the_answer_is_that_of_the_snapshot(project, galleries):
     assert f"{flagged} of 9 flagged" in words
     assert f"limit {raw(judged.limit)} at k = 2" in words
     assert "judged by normals version 1" in words
-    assert "percentile 99 of the normals' leave-one-out scores" in words
+    assert "About 4.0 % of good parts like the normals are flagged as well (between 0.0 % and 14.2 %)." in words
+    assert "24 scores of good parts cannot promise 1 in 100" in words and "275 more are needed" in words
 
 
 def test_the_most_unusual_comes_first_with_its_verdict(project, galleries):

@@ -6,7 +6,7 @@ import pytest
 
 from dn2core.errors import NotFound, StorageError
 from dn2core.project import fsio
-from dn2core.project.catalogue import Database, journal_mode
+from dn2core.project.catalogue import Database, Tables, journal_mode
 from dn2core.project.paths import below, by_hash, data_dir
 
 
@@ -74,7 +74,7 @@ def test_wal_only_where_sqlite_has_the_fix(version, mode):
 
 
 def test_a_failed_transaction_changes_nothing(tmp_path):
-    database = Database(tmp_path / "x.sqlite", "CREATE TABLE t(a)")
+    database = Database(tmp_path / "x.sqlite", Tables("CREATE TABLE t(a)"))
     database.create()
     with pytest.raises(ZeroDivisionError), database.write() as db:
         db.execute("INSERT INTO t VALUES (1)")
@@ -84,7 +84,7 @@ def test_a_failed_transaction_changes_nothing(tmp_path):
 
 
 def test_a_damaged_or_newer_catalogue_is_refused(tmp_path):
-    database = Database(tmp_path / "x.sqlite", "CREATE TABLE t(a)")
+    database = Database(tmp_path / "x.sqlite", Tables("CREATE TABLE t(a)"))
     database.create()
     database.check()
     with database.write() as db:
@@ -106,7 +106,7 @@ def test_a_late_write_does_not_bring_back_the_folder_of_a_deleted_project(tmp_pa
 
 
 def test_a_question_of_many_parts_sees_one_state(tmp_path):
-    database = Database(tmp_path / "x.sqlite", "CREATE TABLE t(a)")
+    database = Database(tmp_path / "x.sqlite", Tables("CREATE TABLE t(a)"))
     database.create()
     with database.read() as db:
         assert db.execute("SELECT count(*) FROM t").fetchone()[0] == 0
@@ -118,7 +118,7 @@ def test_a_question_of_many_parts_sees_one_state(tmp_path):
 
 
 def test_a_broken_rule_of_ours_is_not_called_a_damaged_file(tmp_path):
-    database = Database(tmp_path / "x.sqlite", "CREATE TABLE t(a UNIQUE)")
+    database = Database(tmp_path / "x.sqlite", Tables("CREATE TABLE t(a UNIQUE)"))
     database.create()
     with pytest.raises(sqlite3.IntegrityError), database.write() as db:
         db.execute("INSERT INTO t VALUES (1), (1)")
@@ -128,4 +128,4 @@ def test_a_broken_rule_of_ours_is_not_called_a_damaged_file(tmp_path):
 
 def test_an_emptied_catalogue_is_damaged(tmp_path):
     with pytest.raises(StorageError, match="damaged"):
-        Database(tmp_path / "empty.sqlite", "CREATE TABLE t(a)").check()
+        Database(tmp_path / "empty.sqlite", Tables("CREATE TABLE t(a)")).check()

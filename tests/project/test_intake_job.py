@@ -6,7 +6,7 @@ import pytest
 
 from dn2core.errors import NotFound, StorageError
 from dn2core.ingest.sources import Source
-from dn2core.project import Store, intake, judging, run_pending, trial, vectors
+from dn2core.project import Store, events, intake, judging, run_pending, trial, vectors
 from dn2core.project.project import Project
 from dn2core.project.worker import run_job
 from tests.project.helpers import assert_each_encoded_once, give, rows, tiny, zipped
@@ -49,9 +49,10 @@ STEPS = [
     (intake, "_outcome"),
     (intake, "_save"),
     (intake, "_reject"),
-    (Project, "publish"),
+    (intake, "publish"),
     (intake, "judge"),
     (judging, "dump"),
+    (events, "record"),
     (Project, "touch"),
     (intake, "_tidy"),
 ]

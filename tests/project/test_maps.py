@@ -5,6 +5,7 @@ import pytest
 
 from dn2core.explore import Projection, pca_map
 from dn2core.project import Store, maps, run_pending
+from dn2core.project.normals import remove_normals
 from dn2core.project.snapshot import forget
 from tests.project.helpers import give, rows
 
@@ -48,7 +49,7 @@ def test_the_first_scored_images_have_a_map_of_all_drawn(project, store, picture
     assert drawn == [25] and table.kind == "umap" and table.made_at and not table.placed.any()
     view = project.snapshot()
     np.testing.assert_array_equal(table.ids, np.concatenate([view.normals.ids, view.scored.ids]))
-    features = np.concatenate([view.normal_features, view.scored_features])
+    features = np.concatenate([view.bank.features, view.scored_features])
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     np.testing.assert_allclose(table.xy, -pca_map(unit) + 1, atol=1e-5)
 
@@ -59,7 +60,7 @@ def test_new_images_are_placed_and_no_point_moves_also_tomorrow(project, store, 
     before = project.map()
     give(project, "scored", [("twin.bmp", picture(3, format="BMP")), ("other.png", picture(200))])
     give(project, "normal", [("n.png", picture(300))])
-    project.remove_normals(before.ids[:2].tolist())
+    remove_normals(project, before.ids[:2].tolist())
     run_pending(store)
     assert drawn == [25]
 
@@ -139,7 +140,7 @@ def test_one_image_needs_no_map(project, store, picture, drawn):
     fill(project, store, picture, "scored", [100])
     fill(project, store, picture, "normal", [1])
     assert len(project.map().ids) == 2 and drawn == [2]
-    project.remove_normals([_item(project, "normal1.png")])
+    remove_normals(project, [_item(project, "normal1.png")])
     assert drawn == [2]
 
 
@@ -163,7 +164,7 @@ def test_a_map_of_images_that_are_gone_is_a_missing_one(project, store, picture)
     old = project.map()
     assert old.kind == "umap"
     fill(project, store, picture, "normal", range(50, 53))
-    project.remove_normals(old.ids.tolist())
+    remove_normals(project, old.ids.tolist())
     table = project.map()
     assert table.kind == "pca" and len(np.unique(table.xy, axis=0)) == 3
 

@@ -7,6 +7,7 @@ import pytest
 
 from dn2core.errors import NotFound, Refused
 from dn2core.project import Settings, fsio, run_pending
+from dn2core.project.normals import remove_normals, return_normals
 from tests.project.helpers import give
 
 
@@ -97,7 +98,7 @@ def test_an_image_that_is_a_normal_is_said_to_be_one(judged, store, picture):
 
 def test_removed_normals_no_longer_count_and_the_result_equals_a_fresh_build(judged, store, fake_encoder, picture):
     view = judged.snapshot()
-    judged.remove_normals(view.normals.ids[:10].tolist())
+    remove_normals(judged, view.normals.ids[:10].tolist())
     after = judged.snapshot()
     assert after.state.version == 2 and after.state.n == 20
 
@@ -117,9 +118,9 @@ def judged_bytes(project, name):
 def test_settings_move_verdicts_without_encoding(judged, fake_encoder):
     [encoder] = fake_encoder.values()
     before = encoder.encoded
-    judged.save_settings(Settings(k=7, percentile=90, normalise=False))
+    judged.save_settings(Settings(k=7, budget=0.1, normalise=False))
     view = judged.snapshot()
-    assert view.judge().k == 7 and view.judge().percentile == 90
+    assert view.judge().k == 7 and view.judge().budget == 0.1
     assert encoder.encoded == before
 
 
@@ -242,11 +243,11 @@ def test_the_card_tells_what_is_flagged_by_the_settings_and_normals_in_force(sto
     def on_the_card():
         return next(card.flagged for card in store.projects() if card.id == judged.id)
 
-    for percentile in (99.0, 50.0):
-        judged.save_settings(replace(judged.settings(), percentile=percentile))
+    for budget in (0.01, 0.5):
+        judged.save_settings(replace(judged.settings(), budget=budget))
         assert on_the_card() == judged.snapshot().judge().flagged.sum()
     before = on_the_card()
-    judged.remove_normals(judged.snapshot().normals.ids[:28].tolist())
+    remove_normals(judged, judged.snapshot().normals.ids[:28].tolist())
     assert on_the_card() == judged.snapshot().judge().flagged.sum()
     assert before > 2
 
@@ -254,14 +255,14 @@ def test_the_card_tells_what_is_flagged_by_the_settings_and_normals_in_force(sto
 def test_normals_taken_out_come_back_as_they_were(judged):
     before = judged.snapshot()
     gone = before.normals.ids[:3].tolist()
-    judged.remove_normals(gone)
+    remove_normals(judged, gone)
     assert judged.snapshot().state.n == 27
-    state = judged.return_normals(gone)
+    state = return_normals(judged, gone)
     after = judged.snapshot()
     assert (state.version, state.n) == (3, 30)
     assert sorted(after.normals.image_ids) == sorted(before.normals.image_ids)
     assert after.judge().limit == before.judge().limit
     assert np.array_equal(after.judge().scores, before.judge().scores)
     # twice, or what never was a normal: nothing happens
-    assert judged.return_normals(gone).version == 3
-    assert judged.return_normals(after.scored.ids[:2].tolist()).version == 3
+    assert return_normals(judged, gone).version == 3
+    assert return_normals(judged, after.scored.ids[:2].tolist()).version == 3

@@ -3,6 +3,7 @@
 import threading
 
 from dn2core.project import run_pending
+from dn2core.project.normals import remove_normals
 from dn2core.project.snapshot import snapshot
 from tests.project.helpers import assert_each_encoded_once, give, rows
 
@@ -99,7 +100,7 @@ def test_normals_removed_in_one_tab_while_another_adds_some(store, fake_encoder,
     give(project, "normal", [(f"{i}.png", picture(i)) for i in range(20, 30)])
     together(
         lambda: run_pending(store),
-        lambda: [store.open(project.id).remove_normals([item]) for item in first],
+        lambda: [remove_normals(store.open(project.id), [item]) for item in first],
     )
     assert [version for (version,) in rows(project, "SELECT version FROM states ORDER BY 1")] == list(range(1, 9))
     assert project.state().n == 24 == len(project.snapshot().normals)
@@ -140,7 +141,7 @@ def test_nobody_waits_for_the_snapshot_of_another_project(store, fake_encoder, p
 
     def other_tab():
         begun.wait(30)
-        quick.remove_normals(quick.snapshot().normals.ids[:1].tolist())
+        remove_normals(quick, quick.snapshot().normals.ids[:1].tolist())
         assert quick.snapshot().state.n == 4
         release.set()
 

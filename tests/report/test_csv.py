@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,12 +10,23 @@ import numpy as np
 import pytest
 
 from dn2core.detect import Bank, judge, leave_one_out
-from dn2core.report import results_csv
+from dn2core.project import Settings
+from dn2core.project.events import Event
+from dn2core.project.labels import Label
+from dn2core.report import history_csv, results_csv
 from dn2core.report.csv import text_cell
 
 NORMALS = np.array([[0, 0], [1, 0], [0, 1], [3, 4]], np.float32)
 SCORED = np.array([[0, 0], [-3, -4], [0.5, 0]], np.float32)
 NAMES = ("a.jpg", "=cmd|' /C calc'!A0", 'q"uo,te\nline.jpg')
+
+
+class Scored:
+    def __init__(self, names):
+        self.names, self.lots, self.image_ids = names, ("=7", None, "8"), np.array([4, 5, 6])
+
+    def __len__(self):
+        return len(self.names)
 
 
 def case(names=NAMES, normals=NORMALS, k=2):
@@ -23,7 +35,7 @@ def case(names=NAMES, normals=NORMALS, k=2):
     found = bank.search(SCORED, 50)
     snapshot = SimpleNamespace(
         normals=SimpleNamespace(names=tuple(f"normal {i}.png" for i in range(len(normals)))),
-        scored=type("Scored", (), {"names": names, "__len__": lambda self: len(self.names)})(),
+        scored=Scored(names),
         found=found,
         state=SimpleNamespace(fingerprint="12ab34cd", version=3),
     )
@@ -38,9 +50,12 @@ def test_columns_and_rows_worked_out_by_hand():
     snapshot, judged = case()
     rows = rows_of(results_csv(snapshot, judged))
     assert list(rows[0]) == [
-        *("file", "score", "percentile", "verdict", "k", "threshold"),
+        *("file", "lot", "score", "percentile", "spacing_multiple", "verdict", "label", "note", "labelled_by"),
+        *("k", "score_form", "threshold", "reject_threshold", "false_alarm_budget"),
         *("neighbour_1", "distance_1", "neighbour_2", "distance_2", "fingerprint", "normals_version"),
     ]
+    assert [row["lot"] for row in rows] == ["'=7", "", "8"]
+    assert [row["spacing_multiple"] for row in rows] == [str(round(one, 4)) for one in np.sqrt([0.5, 28.5, 0.25])]
     assert [row["score"] for row in rows] == ["0.5", "28.5", "0.25"]
     # (-3, -4) lies 5 from (0, 0) and the root of 32 from (1, 0)
     assert (rows[1]["neighbour_1"], rows[1]["distance_1"]) == ("normal 0.png", "5.0")
@@ -48,6 +63,21 @@ def test_columns_and_rows_worked_out_by_hand():
     assert {row["threshold"] for row in rows} == {str(np.float32(judged.limit))}
     assert [row["verdict"] for row in rows] == list(judged.verdicts)
     assert {(row["k"], row["fingerprint"], row["normals_version"]) for row in rows} == {("2", "12ab34cd", "3")}
+
+
+def test_what_people_said_stands_beside_the_verdict():
+    snapshot, judged = case()
+    labels = {5: Label(5, "defect", "=cmd()", "@Ada", 0.0, 1)}
+    rows = rows_of(results_csv(snapshot, judged, labels=labels))
+    assert [row["label"] for row in rows] == ["", "defect", ""]
+    assert (rows[1]["note"], rows[1]["labelled_by"]) == ("'=cmd()", "'@Ada")
+
+
+def test_the_history_is_a_table_too():
+    event = Event(3, 0.0, "=Ada", "label", 2, Settings(), 5, {"label": "good", "name": 'q"uo,te'})
+    [row] = rows_of(history_csv([event]))
+    assert (row["time"], row["author"], row["kind"]) == ("1970-01-01T00:00:00+00:00", "'=Ada", "label")
+    assert json.loads(row["details"]) == event.details and json.loads(row["settings"])["k"] == 2
 
 
 def test_every_number_comes_back_bit_for_bit():

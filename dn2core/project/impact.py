@@ -1,0 +1,122 @@
+"""What a change of the normals would do to all verdicts, before it is made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dn2core.detect import PASS, Judgement
+from dn2core.detect.update import updated, updated_own
+from dn2core.errors import NotFound
+from dn2core.project.labels import DEFECT, Label, labels_of
+from dn2core.project.snapshot import Items, Snapshot
+
+if TYPE_CHECKING:
+    from dn2core.project.project import Project
+
+
+@dataclass(frozen=True)
+class Impact:
+    """Verdicts before and after; the arrays hold positions of scored images, those that join the normals left out."""
+
+    before: Judgement
+    after: Judgement
+    cleared: np.ndarray  # flagged before, not any more
+    appearing: np.ndarray  # not flagged before, flagged after
+    missed: np.ndarray  # known defects that did not pass before and would now
+    caught: np.ndarray  # known defects that passed before and no longer do
+
+    @property
+    def changed(self) -> int:
+        return len(self.cleared) + len(self.appearing)
+
+
+def impact(
+    project: "Project",
+    view: Snapshot,
+    known: dict[int, Label],
+    *,
+    join: Sequence[int] = (),
+    leave: Sequence[int] = (),
+) -> Impact:
+    """What would change if scored images joined the normals and normals left them. Nothing is written.
+
+    Args:
+        known: the labels in force.
+        join: item ids of scored images.
+        leave: item ids of normals.
+
+    Raises:
+        NotFound: for an image that is not in the snapshot, or when no normal would be left.
+    """
+    after = trial(project, view, join=join, leave=leave)
+    counted = ~np.isin(view.scored.image_ids, _image_ids(view.scored, join))
+    return compared(view.judge(), after.judge(), labels_of(view.scored, known), counted)
+
+
+def compared(before: Judgement, after: Judgement, labels: np.ndarray, counted: np.ndarray | None = None) -> Impact:
+    """Two judgements of the same scored images.
+
+    Args:
+        labels: (q,) as `labels_of` gives them.
+        counted: (q,) bool; the others are not looked at.
+    """
+    counted = np.ones(len(labels), bool) if counted is None else counted
+    defect = (labels == DEFECT) & counted
+    passed, passes = before.verdicts == PASS, after.verdicts == PASS
+    return Impact(
+        before=before,
+        after=after,
+        cleared=np.flatnonzero(counted & before.flagged & ~after.flagged),
+        appearing=np.flatnonzero(counted & ~before.flagged & after.flagged),
+        missed=np.flatnonzero(defect & ~passed & passes),
+        caught=np.flatnonzero(defect & passed & ~passes),
+    )
+
+
+def trial(project: "Project", view: Snapshot, *, join: Sequence[int] = (), leave: Sequence[int] = ()) -> Snapshot:
+    """The snapshot as it would be with other normals; their neighbours follow the change without a new search."""
+    gone = np.array([_position(view.normals, item) for item in leave], np.int64)
+    keep = np.ones(len(view.normals), bool)
+    keep[gone] = False
+    joining = _image_ids(view.scored, join)
+    joining = joining[~np.isin(joining, view.normals.image_ids)]
+    if not keep.any() and not len(joining):
+        raise NotFound("NO_NORMALS")
+    added = project.features(joining.tolist(), view.state.fingerprint) if len(joining) else None
+    bank = view.bank.changed(keep, added)
+    return replace(
+        view,
+        normals=_joined(view, keep, joining),
+        bank=bank,
+        own_neighbours=updated_own(view.own_neighbours, bank, keep),
+        scored_neighbours=updated(view.scored_neighbours, view.scored_features, bank, keep),
+        held_found=bank.search_prepared(view.held_features, view.held_found.k_asked),
+    )
+
+
+def _joined(view: Snapshot, keep: np.ndarray, joining: np.ndarray) -> Items:
+    """The normals that stay, and behind them the scored images that join."""
+    rows = [int(np.flatnonzero(view.scored.image_ids == image)[0]) for image in joining]
+    stay, new = np.flatnonzero(keep), view.scored
+    return Items(
+        ids=np.concatenate([view.normals.ids[stay], new.ids[rows]]),
+        image_ids=np.concatenate([view.normals.image_ids[stay], joining]),
+        names=(*(view.normals.names[i] for i in stay), *(new.names[i] for i in rows)),
+        batches=np.concatenate([view.normals.batches[stay], new.batches[rows]]),
+        added=np.concatenate([view.normals.added[stay], new.added[rows]]),
+        lots=(*(view.normals.lots[i] for i in stay), *(new.lots[i] for i in rows)),
+    )
+
+
+def _image_ids(items: Items, item_ids: Sequence[int]) -> np.ndarray:
+    positions = [_position(items, item) for item in item_ids]
+    return np.unique(items.image_ids[positions]) if positions else np.empty(0, np.int64)
+
+
+def _position(items: Items, item_id: int) -> int:
+    position = items.position(item_id)
+    if position is None:
+        raise NotFound("NOT_FOUND", what="The image")
+    return position

@@ -1,0 +1,72 @@
+"""A catalogue of an older format is brought to ours when its project is opened, and loses nothing."""
+
+import json
+import sqlite3
+
+import pytest
+
+from dn2core.project import Settings, Store, run_pending
+from dn2core.project.catalogue import PROJECT_TABLES, Database
+from dn2core.project.events import history
+from dn2core.project.labels import labels, set_label
+from tests.project.helpers import give, rows, tiny
+
+# What format 1 did not have.
+GONE = ("labels", "events", "claims")
+COLUMNS = {"batches": ("held", "author"), "items": ("held", "lot")}
+
+
+@pytest.fixture
+def old(store, fake_encoder):
+    """A project as format 1 left it, with a percentile in its settings."""
+    project = store.create("Bolts")
+    give(project, "normal", tiny(30))
+    give(project, "scored", tiny(5, seed=1))
+    run_pending(store)
+    with sqlite3.connect(project.db.path) as db:
+        db.execute("PRAGMA foreign_keys = OFF")
+        db.execute("DROP INDEX events_by_image")
+        for table in GONE:
+            db.execute(f"DROP TABLE {table}")
+        for table, columns in COLUMNS.items():
+            for column in columns:
+                db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        settings = {"backbone": "efficientnet_lite0", "preset": "whole", "normalise": True, "k": 3, "percentile": 95.0}
+        db.execute("UPDATE meta SET value = ? WHERE key = 'settings'", (json.dumps(settings),))
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    return project.id
+
+
+def test_it_is_as_one_that_was_made_anew(store, old, tmp_path):
+    project = Store(store.root).open(old)
+    fresh = Database(tmp_path / "fresh.sqlite", PROJECT_TABLES)
+    fresh.create()
+
+    def layout(database):
+        with database.read() as db:
+            tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            return {name: {tuple(row)[1:] for row in db.execute(f"PRAGMA table_info({name})")} for name in tables}
+
+    assert layout(project.db) == layout(fresh)
+    assert rows(project, "PRAGMA user_version") == [(2,)]
+    assert rows(project, "SELECT name FROM sqlite_master WHERE name = 'events_by_image'") == [("events_by_image",)]
+
+
+def test_its_percentile_became_a_budget_and_its_history_begins(store, old):
+    project = Store(store.root).open(old)
+    assert project.settings() == Settings(k=3, budget=0.05)
+    [event] = history(project)
+    assert (event.kind, event.version, event.details) == ("normals", 1, {"reason": "30 normals added", "n": 30})
+    view = project.snapshot()
+    assert len(view.normals) == 30 and len(view.held) == 0 and len(view.judge().scores) == 5
+
+
+def test_it_works_on(store, old):
+    store = Store(store.root)
+    project = store.open(old)
+    set_label(project, int(project.snapshot().scored.ids[0]), "good")
+    give(project, "normal", tiny(3, seed=7))
+    run_pending(store)
+    assert len(labels(project)) == 1 and project.state().version == 2
+    assert Store(store.root).open(old).db.check() is None  # a second time there is nothing to do
