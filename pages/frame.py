@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.parts.components.who import who
 from pages.parts.header import sentences
 from pages.parts.jobs import repairing, sidebar_jobs
 from pages.parts.links import carried, link
@@ -20,8 +21,12 @@ PAGES = {
     "home": (t("Home"), ":material/home:"),
     "normals": (t("Normals"), ":material/grid_view:"),
     "score": (t("Score"), ":material/fact_check:"),
+    "review": (t("Review"), ":material/rule:"),
     "map": (t("Map"), ":material/scatter_plot:"),
+    "limits": (t("Limits"), ":material/balance:"),
     "tune": (t("Tune"), ":material/tune:"),
+    "evaluate": (t("Evaluate"), ":material/query_stats:"),
+    "history": (t("History"), ":material/history:"),
 }
 
 
@@ -39,6 +44,7 @@ def sidebar() -> None:
         st.divider()
         st.caption(" · ".join(md(part) for part in _state_words(cards[project.id])))
         sidebar_jobs(project)
+        who()
 
 
 def _picker(cards: dict) -> None:

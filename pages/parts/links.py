@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-PAGES = ("home", "normals", "score", "map", "tune")
+PAGES = ("home", "normals", "score", "review", "map", "limits", "tune", "evaluate", "history")
 KEPT = ("project", "lang")
 
 
