@@ -9,10 +9,12 @@ from pages.parts.accounting import source_word
 from pages.parts.browse import browse
 from pages.parts.charts import PLOTLY_POINTS, Colours, by_score, by_source, by_verdict, map_config, map_figure
 from pages.parts.components.map_canvas import map_canvas
-from pages.parts.detail import open_detail, taken_out, wanted_image
+from pages.parts.detail import open_detail
 from pages.parts.header import empty_state, moment, need_project, problem, project_header
+from pages.parts.impact import changed_normals
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.look import dark
+from pages.parts.opened import wanted_image
 from pages.parts.results import all_scores, item_cells, judged_item, rows_of
 from pages.parts.service import current_project, snapshot, store
 from pages.parts.text import language, md, number, t, tn
@@ -29,7 +31,7 @@ def map_page() -> None:
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     left.title(t("Map"), anchor=False)
     project_header(project, shown)
-    taken_out(project)
+    changed_normals(project)
     if shown is None:
         busy = job_panel(project, ("intake", "reencode"))
         if not busy:

@@ -7,12 +7,14 @@ from dn2core.project.overview import sizes
 from pages.parts.accounting import accounting, last_delivery
 from pages.parts.backbone import backbone_choice
 from pages.parts.browse import browse
-from pages.parts.detail import open_detail, taken_out, wanted_image
+from pages.parts.detail import open_detail
 from pages.parts.header import few_normals, need_project, number_row, problem, project_header
+from pages.parts.impact import changed_normals
 from pages.parts.intake import intake_ways
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.links import go
 from pages.parts.look import one_in, percent, plot_config, raw
+from pages.parts.opened import wanted_image
 from pages.parts.overview import normals_histogram, size_table
 from pages.parts.results import normal_cells
 from pages.parts.service import current_project, snapshot
@@ -30,7 +32,7 @@ def normals() -> None:
             if st.button(t("Score new images"), type="primary", icon=":material/fact_check:", key="dn2_to_score"):
                 go("score")
     project_header(project, shown)
-    taken_out(project)
+    changed_normals(project)
     busy = job_panel(project, ("intake", "reencode"))
     if not busy:
         last_failure(project, "intake")

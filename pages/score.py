@@ -10,12 +10,13 @@ from pages.parts.accounting import accounting, last_delivery, source_word
 from pages.parts.browse import browse
 from pages.parts.charts import score_histogram
 from pages.parts.deliveries import deliveries
-from pages.parts.detail import open_detail, wanted_image
+from pages.parts.detail import open_detail
 from pages.parts.header import empty_state, few_normals, moment, need_project, problem, project_header
 from pages.parts.intake import intake_ways
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.limits import refusal
 from pages.parts.look import ICONS, percent, plot_config, raw, verdict
+from pages.parts.opened import wanted_image
 from pages.parts.results import cells, judged_item, most_unusual_first
 from pages.parts.service import current_project, snapshot
 from pages.parts.text import distinct, language, md, number, t, tn

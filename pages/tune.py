@@ -13,10 +13,11 @@ from dn2core.project.snapshot import tried
 from pages.parts.backbone import backbone_choice
 from pages.parts.browse import browse
 from pages.parts.components.k_slider import k_slider
-from pages.parts.detail import open_detail, wanted_image
+from pages.parts.detail import open_detail
 from pages.parts.header import empty_state, need_project, problem, project_header
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.look import raw, verdict
+from pages.parts.opened import wanted_image
 from pages.parts.results import cells, judged_item, most_unusual_first, percents
 from pages.parts.service import current_project, snapshot
 from pages.parts.text import number, t, tn

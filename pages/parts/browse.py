@@ -1,7 +1,7 @@
 """The gallery as pages use it: judged images in an order, and the one clicked is opened."""
 
 from pages.parts.components import gallery as component
-from pages.parts.detail import last_image, show_image
+from pages.parts.opened import last_image, show_image
 from pages.parts.results import Cells
 
 

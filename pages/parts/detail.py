@@ -2,36 +2,19 @@
 
 import streamlit as st
 
-from dn2core.project.normals import remove_normals, return_normals
+from dn2core.project.labels import labels
 from pages.parts.charts import score_histogram
 from pages.parts.components.compare_zoom import compare_zoom
 from pages.parts.components.gallery import gallery
+from pages.parts.feedback import feedback
 from pages.parts.header import moment, number_row, problem
+from pages.parts.impact import preview
 from pages.parts.look import BADGES, megabytes, percent, plot_config, raw, times, verdict
+from pages.parts.opened import close, remember, turn_to
 from pages.parts.results import judged_item, reason
 from pages.parts.routes import url
+from pages.parts.service import past
 from pages.parts.text import md, number, show, t
-
-LAST = "dn2_last_image"
-TAKEN_OUT = "dn2_taken_out"
-
-
-def wanted_image() -> int | None:
-    """The item id in the address (?image=), or None."""
-    word = st.query_params.get("image", "")
-    return int(word) if word.isascii() and word.isdecimal() and len(word) <= 18 else None
-
-
-def show_image(item_id: int) -> None:
-    """Open a picture: the page runs anew with it in the address."""
-    _turn_to(item_id)
-    st.rerun()
-
-
-def last_image(project) -> int | None:
-    """The picture of the project that was open last in this session, to which a gallery returns."""
-    project_id, item_id = st.session_state.get(LAST, (None, None))
-    return item_id if project_id == project.id else None
 
 
 def open_detail(project, shown, item_id: int, order: list[int], judged=None) -> None:
@@ -46,15 +29,16 @@ def open_detail(project, shown, item_id: int, order: list[int], judged=None) -> 
     one = judged_item(shown, judged, item_id)
     if one is None:
         problem("NOT_FOUND", {"what": t("The image")})
-        st.button(t("Back"), key="dn2_back", icon=":material/arrow_back:", on_click=_close)
+        st.button(t("Back"), key="dn2_back", icon=":material/arrow_back:", on_click=close)
         return
-    st.session_state[LAST] = (project.id, item_id)
+    remember(project, item_id)
     neighbours = shown.neighbours_of(item_id, judged.k)
     _way(one, order)
     left, right = st.columns([7, 5], gap="medium")
     with right:
         _verdict(one, judged)
-        _take_out_button(project, one)
+        if not past():
+            _decide(project, shown, one)
         _neighbours(project, neighbours)
         _place(judged, one)
     with left:
@@ -62,49 +46,58 @@ def open_detail(project, shown, item_id: int, order: list[int], judged=None) -> 
         _facts(project, item_id)
 
 
-def taken_out(project) -> None:
-    """After a normal was taken out: what happened, and the way back."""
-    project_id, item_id, name = st.session_state.get(TAKEN_OUT, (None, None, None))
-    if project_id != project.id:
-        return
-    with st.container(border=True, horizontal=True, vertical_alignment="center", key="dn2_taken_out_bar"):
-        st.markdown(
-            f":material/playlist_remove: {t('{name} is no longer a normal.', name=f'**{md(_short(show(name)))}**')}",
-            width="stretch",
-        )
-        st.button(
-            t("Put it back"), key="dn2_put_back", icon=":material/undo:", on_click=_put_back, args=(project, item_id)
-        )
+def _decide(project, shown, one) -> None:
+    """What a person says of the image, and what follows for the normals."""
+    if one.role == "scored":
+        label = labels(project).get(int(shown.scored.image_ids[shown.scored.position(one.item_id)]))
+        feedback(project, one.item_id, label, flagged=one.beyond, then=_said)
+        if label and label.label == "good" and not one.same_as_normal:
+            if st.query_params.get("trial") == "join":
+                preview(project, shown, join=(one.item_id,), close=_not_now, then=_not_now)
+            else:
+                st.button(
+                    t("Let it join the normals"),
+                    key="dn2_join",
+                    icon=":material/playlist_add:",
+                    help=t("Shows first what that would change."),
+                    on_click=_ask,
+                    args=("join",),
+                )
+    elif one.role == "normal":
+        if st.query_params.get("trial") == "leave":
+            preview(project, shown, leave=(one.item_id,), close=_not_now, then=close)
+        else:
+            st.button(
+                t("Not a good part: take it out"),
+                key="dn2_take_out",
+                icon=":material/playlist_remove:",
+                help=t("Shows first which flags this image hides; it can be put back."),
+                on_click=_ask,
+                args=("leave",),
+            )
 
 
-def _take_out_button(project, one) -> None:
-    if one.role == "normal":
-        st.button(
-            t("Not a good part: take it out"),
-            key="dn2_take_out",
-            icon=":material/playlist_remove:",
-            help=t("Images are no longer compared with it; verdicts follow at once, and it can be put back."),
-            on_click=_take_out,
-            args=(project, one),
-        )
+def _said(item_id: int, label: str) -> None:
+    """A false alarm: what joining the normals would change is the next question."""
+    _ask("join" if label == "good" else None)
 
 
-def _take_out(project, one) -> None:
-    remove_normals(project, [one.item_id])
-    st.session_state[TAKEN_OUT] = (project.id, one.item_id, one.name)
-    _close()
+def _ask(what: str | None) -> None:
+    if what:
+        st.query_params["trial"] = what
+    else:
+        st.query_params.pop("trial", None)
 
 
-def _put_back(project, item_id: int) -> None:
-    return_normals(project, [item_id])
-    del st.session_state[TAKEN_OUT]
+def _not_now() -> None:
+    _ask(None)
 
 
 def _way(one, order: list[int]) -> None:
     """Back to the page, where in the order this picture stands, previous and next."""
     at = order.index(one.item_id) if one.item_id in order else None
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_way"):
-        st.button(t("Back"), key="dn2_back", icon=":material/arrow_back:", shortcut="Esc", on_click=_close)
+        st.button(t("Back"), key="dn2_back", icon=":material/arrow_back:", shortcut="Esc", on_click=close)
         st.markdown(f"**{md(_short(show(one.name)))}**", width="stretch")
         if at is not None:
             st.caption(md(t("{position} of {n}", position=number(at + 1), n=number(len(order)))), width="content")
@@ -119,7 +112,7 @@ def _way(one, order: list[int]) -> None:
                 icon=icon,
                 shortcut=shortcut,
                 disabled=not there,
-                on_click=_turn_to,
+                on_click=turn_to,
                 args=(order[at + step] if there else one.item_id,),
             )
 
@@ -260,16 +253,6 @@ def _facts(project, item_id: int) -> None:
 def _against(neighbours: list) -> int | None:
     word = st.query_params.get("against", "")
     return next((near.item_id for near in neighbours if str(near.item_id) == word), None)
-
-
-def _turn_to(item_id: int) -> None:
-    st.query_params.pop("against", None)
-    st.query_params["image"] = str(item_id)
-
-
-def _close() -> None:
-    for name in ("image", "against", "saw"):
-        st.query_params.pop(name, None)
 
 
 def _compare(item_id: int) -> None:

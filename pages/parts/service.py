@@ -44,3 +44,8 @@ def snapshot(project):
         if error.code == "NO_NORMALS":
             return None
         raise
+
+
+def past() -> bool:
+    """Whether the address names a state of the past, which is only looked at."""
+    return "state" in st.query_params

@@ -1,0 +1,176 @@
+"""What a change of the normals would do, before it is made; then made, with the way back."""
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from dn2core.errors import DN2Error
+from dn2core.project.impact import impact
+from dn2core.project.labels import labels
+from dn2core.project.normals import add_normals, remove_normals, restore_normals
+from pages.parts.browse import browse
+from pages.parts.components.who import author
+from pages.parts.header import problem
+from pages.parts.look import raw
+from pages.parts.results import cells, most_unusual_first
+from pages.parts.text import md, number, show, t, tn
+
+CHANGED = "dn2_changed_normals"  # (project id, version before, words)
+FAILED = "dn2_change_failed"
+
+
+def preview(project, shown, *, join: tuple[int, ...] = (), leave: tuple[int, ...] = (), close, then=None) -> None:
+    """What joining or leaving normals would do to all verdicts, and the button that does it.
+
+    Args:
+        join, leave: item ids.
+        close: called when the reader wants it not.
+        then: called once it is done.
+    """
+    known = labels(project)
+    newest = max((label.event_id for label in known.values()), default=0)
+    try:
+        foreseen = _foreseen(project, shown, known, join, leave, repr((shown.generation, newest, join, leave)))
+    except DN2Error as error:
+        problem(error)
+        return
+    with st.container(border=True, gap="small", key="dn2_impact"):
+        st.markdown(f"**{_question(len(join), len(leave))}**")
+        st.markdown("\n".join(f"- {line}" for line in _lines(foreseen)))
+        if len(foreseen.missed):
+            names = ", ".join(show(shown.scored.names[at]) for at in foreseen.missed[:5])
+            st.warning(
+                md(
+                    tn(
+                        "{n} known defect would be missed: {names}",
+                        "{n} known defects would be missed: {names}",
+                        len(foreseen.missed),
+                        names=names,
+                    )
+                ),
+                icon=":material/report:",
+            )
+        with st.container(horizontal=True, gap="small"):
+            st.button(
+                t("Let it join the normals") if join else t("Take it out"),
+                key="dn2_impact_go",
+                type="primary",
+                icon=":material/check:",
+                shortcut="J" if join else "T",
+                on_click=_apply,
+                args=(project, shown, join, leave, then),
+            )
+            st.button(t("Not now"), key="dn2_impact_no", type="tertiary", on_click=close)
+        failed = st.session_state.pop(FAILED, None)
+        if failed is not None:
+            problem(failed)
+        changed = np.concatenate([foreseen.cleared, foreseen.appearing])
+        if len(changed):
+            order = most_unusual_first(foreseen.before.scores, changed)
+            pictures = replace(cells(shown, foreseen.before, order), captions=_captions(foreseen, order))
+            browse(project, pictures, key="dn2_impact_gallery", height=230, cell=112)
+
+
+def changed_normals(project) -> None:
+    """Right after a change of the normals: what happened, and the way back."""
+    project_id, version, words = st.session_state.get(CHANGED, (None, None, None))
+    if project_id != project.id:
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="dn2_changed_bar"):
+        st.markdown(f":material/published_with_changes: {words}", width="stretch")
+        st.button(
+            t("Undo"), key="dn2_changed_undo", icon=":material/undo:", on_click=_take_back, args=(project, version)
+        )
+        st.button(
+            t("Dismiss"),
+            key="dn2_changed_ok",
+            type="tertiary",
+            icon=":material/close:",
+            on_click=lambda: st.session_state.pop(CHANGED, None),
+        )
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _foreseen(_project, _shown, _known, join: tuple, leave: tuple, key: str):
+    return impact(_project, _shown, _known, join=join, leave=leave)
+
+
+def _question(join: int, leave: int) -> str:
+    if join == 1:
+        return t("If it joins the normals")
+    if join:
+        return tn("If {n} image joins the normals", "If these {n} images join the normals", join)
+    return t("If it is taken out of the normals") if leave == 1 else t("If they are taken out of the normals")
+
+
+def _lines(foreseen) -> list[str]:
+    lines = []
+    if len(foreseen.cleared):
+        lines.append(tn("{n} other flag would clear", "{n} other flags would clear", len(foreseen.cleared)))
+    if len(foreseen.appearing):
+        lines.append(
+            tn(
+                "{n} image would be flagged that is not now",
+                "{n} images would be flagged that are not now",
+                len(foreseen.appearing),
+            )
+        )
+    if not lines:
+        lines.append(t("no other verdict would change"))
+    if len(foreseen.caught):
+        lines.append(
+            tn(
+                "{n} known defect that passes now would be found",
+                "{n} known defects that pass now would be found",
+                len(foreseen.caught),
+            )
+        )
+    before, after = raw(foreseen.before.limit), raw(foreseen.after.limit)
+    lines.append(
+        t("the limit stays at {limit}", limit=before)
+        if before == after
+        else t("the limit moves from {before} to {after}", before=before, after=after)
+    )
+    return lines
+
+
+def _captions(foreseen, order) -> list[str]:
+    words = {True: t("flagged"), False: t("pass")}
+    return [f"{words[bool(foreseen.before.flagged[at])]} → {words[bool(foreseen.after.flagged[at])]}" for at in order]
+
+
+def _apply(project, shown, join: tuple, leave: tuple, then) -> None:
+    version = shown.state.version
+    try:
+        if join:
+            state = add_normals(project, join, author=author())
+        else:
+            state = remove_normals(project, leave, author=author())
+    except DN2Error as error:
+        st.session_state[FAILED] = error
+        return
+    st.session_state[CHANGED] = (project.id, version, _done_words(shown, join, leave, state))
+    if then:
+        then()
+
+
+def _done_words(shown, join: tuple, leave: tuple, state) -> str:
+    items, ids = (shown.scored, join) if join else (shown.normals, leave)
+    if len(ids) > 1:
+        name = tn("{n} image", "{n} images", len(ids))
+    else:
+        name = f"**{md(show(items.names[items.position(ids[0])])[-60:])}**"
+    version = number(state.version)
+    if join:
+        return t("{name} joined the normals: version {version}.", name=name, version=version)
+    return t("{name} is no longer among the normals: version {version}.", name=name, version=version)
+
+
+def _take_back(project, version: int) -> None:
+    try:
+        restore_normals(project, version, author=author())
+    except DN2Error as error:
+        st.session_state[FAILED] = error
+    else:
+        st.session_state.pop(CHANGED, None)
