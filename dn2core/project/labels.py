@@ -6,6 +6,7 @@ A label belongs to the content: the same image given again carries it again.
 import json
 import sqlite3
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,25 @@ class Label:
     author: str
     at: float
     event_id: int
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be said of a scored image; `seen` as in `set_label`."""
+
+    item_id: int
+    label: str
+    note: str = ""
+    seen: int | None = None
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of many decisions: item ids, in their order."""
+
+    written: tuple[int, ...]
+    changed: tuple[int, ...]  # left as they are: somebody decided meanwhile
+    gone: tuple[int, ...]  # not (or no longer) among the scored images
 
 
 def labels(project: "Project") -> dict[int, Label]:
@@ -69,18 +89,40 @@ def set_label(
         Refused: UNKNOWN_LABEL, TEXT_TOO_LONG, or LABEL_CHANGED when somebody else decided meanwhile.
         NotFound: when the image is not (or no longer) among the scored ones.
     """
-    if label not in (*LABELS, ""):
-        raise Refused("UNKNOWN_LABEL", label=label, known=", ".join(LABELS))
-    note = events.checked_note(note)
+    label, note = _checked(label), events.checked_note(note)
     with project.db.write() as db:
-        row = db.execute(
-            "SELECT image_id, name FROM items WHERE id = ? AND role = 'scored' AND until IS NULL", (item_id,)
-        ).fetchone()
+        row = _scored(db, item_id)
         if row is None:
             raise NotFound("NOT_FOUND", what="The image")
         before = _label(db, row["image_id"])
-        _check_seen(before, seen)
+        if not _still(before, seen):
+            raise _changed(before)
         return _write(db, row["image_id"], before, label, note, author, name=row["name"])
+
+
+def set_labels(project: "Project", decisions: Iterable[Decision], *, author: str = "", source: str = "") -> Written:
+    """Say what many scored images are, all at once or none; each is an event of its own.
+
+    Args:
+        source: where they come from, for the history, such as the name of a file.
+
+    Raises:
+        Refused: UNKNOWN_LABEL or TEXT_TOO_LONG; nothing is written then.
+    """
+    checked = [(one, _checked(one.label), events.checked_note(one.note)) for one in decisions]
+    written, changed, gone = [], [], []
+    with project.db.write() as db:
+        for one, label, note in checked:
+            row = _scored(db, one.item_id)
+            before = _label(db, row["image_id"]) if row else None
+            if row is None:
+                gone.append(one.item_id)
+            elif not _still(before, one.seen):
+                changed.append(one.item_id)
+            else:
+                _write(db, row["image_id"], before, label, note, author, name=row["name"], source=source)
+                written.append(one.item_id)
+    return Written(tuple(written), tuple(changed), tuple(gone))
 
 
 def undo_label(project: "Project", event_id: int, *, author: str = "") -> int:
@@ -114,9 +156,21 @@ def _label(db: sqlite3.Connection, image_id: int) -> Label | None:
     return Label(**dict(row)) if row else None
 
 
-def _check_seen(before: Label | None, seen: int | None) -> None:
-    if seen is not None and seen != (before.event_id if before else 0):
-        raise _changed(before)
+def _scored(db: sqlite3.Connection, item_id: int) -> sqlite3.Row | None:
+    return db.execute(
+        "SELECT image_id, name FROM items WHERE id = ? AND role = 'scored' AND until IS NULL", (item_id,)
+    ).fetchone()
+
+
+def _checked(label: str) -> str:
+    if label not in (*LABELS, ""):
+        raise Refused("UNKNOWN_LABEL", label=label, known=", ".join(LABELS))
+    return label
+
+
+def _still(before: Label | None, seen: int | None) -> bool:
+    """Whether the label in force is the one that was seen."""
+    return seen is None or seen == (before.event_id if before else 0)
 
 
 def _changed(current: Label | None) -> Refused:
