@@ -1,11 +1,14 @@
 """Which lot an image belongs to: by its folder, a pattern on its name, a table, or by hand."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dn2core.detect.lots import lots_by_folder, lots_by_pattern
+from dn2core.detect.lots import LotsRead, lots_by_folder, lots_by_pattern, lots_from_csv
 from dn2core.errors import Refused
+from dn2core.ingest.names import show
 from dn2core.project import events
+from dn2core.project.judging import judge
 
 if TYPE_CHECKING:
     from dn2core.project.project import Project
@@ -28,15 +31,16 @@ def set_lots(project: "Project", lots: Mapping[int, str | None], *, how: str, au
         db.executemany(f"UPDATE items SET lot = ? WHERE id = ? AND {_IN_USE}", rows)
         names = {lot for lot, _ in rows if lot}
         events.record(db, "lots", author, how=how, images=len(rows), lots=len(names))
-        return db.execute(f"SELECT count(*) FROM items WHERE lot IS NOT NULL AND {_IN_USE}").fetchone()[0]
+        known = db.execute(f"SELECT count(*) FROM items WHERE lot IS NOT NULL AND {_IN_USE}").fetchone()[0]
+    judge(project)  # a limit may rest on lots
+    return known
 
 
 def lots_from_folders(project: "Project", *, author: str = "") -> int:
     """Each folder is a lot; images without a folder belong to none."""
-    items = _names(project)
-    return set_lots(
-        project, dict(zip(items, lots_by_folder(list(items.values())), strict=True)), how="folder", author=author
-    )
+    items = _items(project)
+    lots = lots_by_folder([name for _, _, name in items])
+    return set_lots(project, _given(items, lots), how="folder", author=author)
 
 
 def lots_from_pattern(project: "Project", pattern: str, *, author: str = "") -> int:
@@ -45,19 +49,57 @@ def lots_from_pattern(project: "Project", pattern: str, *, author: str = "") -> 
     Raises:
         Refused: LOT_PATTERN_BAD or LOT_PATTERN_MATCHES_NOTHING; nothing is changed then.
     """
-    items = _names(project)
-    lots = lots_by_pattern(list(items.values()), pattern)
-    return set_lots(project, dict(zip(items, lots, strict=True)), how=f"pattern {pattern}", author=author)
+    items = _items(project)
+    lots = lots_by_pattern([name for _, _, name in items], pattern)
+    return set_lots(project, _given(items, lots), how=f"pattern {pattern}", author=author)
+
+
+def lots_from_table(project: "Project", data: bytes, *, author: str = "") -> LotsRead:
+    """Lots by a CSV table with the columns file and lot; images of which it says nothing keep what they have.
+
+    Returns:
+        what was read: the lot that the table names for each image in use (in the order of their ids), and its
+        files that are unknown here or several.
+
+    Raises:
+        Refused: what `lots_from_csv` refuses, TEXT_TOO_LONG for a lot's name, LOTS_NONE_KNOWN when no file of the
+            table is an image here; nothing is changed then.
+    """
+    items = _items(project)
+    read = read_lots(data, items)
+    told = {item_id: lot for (item_id, _, _), lot in zip(items, read.lots, strict=True) if lot}
+    if not told:
+        first = (read.unknown + read.ambiguous)[0]
+        raise Refused("LOTS_NONE_KNOWN", count=len(read.unknown) + len(read.ambiguous), example=show(first))
+    set_lots(project, told, how="table", author=author)
+    return read
+
+
+def read_lots(data: bytes, items: Sequence[tuple[int, int, str]]) -> LotsRead:
+    """What a table says of items, each given as (id, image id, name); nothing is written.
+
+    An image that is among the normals and the scored ones under one name is one file, not an ambiguous one.
+    """
+    files = list(dict.fromkeys((name, image_id) for _, image_id, name in items))
+    read = lots_from_csv(data, [name for name, _ in files])
+    lot_of = dict(zip(files, read.lots, strict=True))
+    return replace(read, lots=[lot_of[name, image_id] for _, image_id, name in items])
 
 
 def clear_lots(project: "Project", *, author: str = "") -> None:
     """No image belongs to a lot any more."""
-    set_lots(project, dict.fromkeys(_names(project)), how="none", author=author)
+    set_lots(project, {item_id: None for item_id, _, _ in _items(project)}, how="none", author=author)
 
 
-def _names(project: "Project") -> dict[int, str]:
+def _items(project: "Project") -> list[tuple[int, int, str]]:
+    """Images in use as (id, image id, name)."""
     with project.db.read() as db:
-        return {row["id"]: row["name"] for row in db.execute(f"SELECT id, name FROM items WHERE {_IN_USE} ORDER BY id")}
+        rows = db.execute(f"SELECT id, image_id, name FROM items WHERE {_IN_USE} ORDER BY id").fetchall()
+    return [(row["id"], row["image_id"], row["name"]) for row in rows]
+
+
+def _given(items: Sequence[tuple[int, int, str]], lots: Sequence[str | None]) -> dict[int, str | None]:
+    return {item_id: lot for (item_id, _, _), lot in zip(items, lots, strict=True)}
 
 
 def _checked(lot: str | None) -> str | None:
