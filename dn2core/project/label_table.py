@@ -1,4 +1,4 @@
-"""Labels from a table that somebody brings: file, label and, if they like, a note.
+"""Labels from a table that somebody brings (file, label and, if they like, a note) or from the folders' names.
 
 Reading writes nothing: it tells what is new, what contradicts a label in force, and what fits no image.
 """
@@ -20,6 +20,7 @@ MEANINGS = {
     DEFECT: ("defect", "defective", "bad", "nok", "not ok", "ng", "fail", "failed", "nio", "n.i.o.", "anomalous", "1"),
     UNSURE: ("unsure", "unclear", "unknown", "?"),
 }
+_NUMBERS = ("0", "1")  # as folders they may be anything
 _MEANING = {word: label for label, words in MEANINGS.items() for word in words}
 
 
@@ -62,10 +63,7 @@ def read_label_table(project: "Project", data: bytes) -> LabelTable:
             stands in it twice with different labels; LABELS_NONE_KNOWN where no file is found.
     """
     rows = [(row["file"], row["label"], _meant(row), checked_note(row["note"])) for row in _rows(data)]
-    with project.db.read() as db:
-        items = db.execute(
-            "SELECT id, image_id, name FROM items WHERE role = 'scored' AND until IS NULL ORDER BY id"
-        ).fetchall()
+    items = _scored_items(project)
     files = [file for file, *_ in rows]
     positions, ambiguous = match_names(files, [item["name"] for item in items])
     several = dict.fromkeys(ambiguous)
@@ -82,6 +80,27 @@ def read_label_table(project: "Project", data: bytes) -> LabelTable:
         raise Refused("LABELS_NONE_KNOWN", count=len(unknown), example=show(next(iter(unknown))))
     new, same, conflicts = _beside(labels(project), told)
     return LabelTable(new, same, conflicts, tuple(unknown), tuple(several), _counted(rows))
+
+
+def read_folders(project: "Project") -> LabelTable:
+    """What the folders say in which scored images came: test/good/7.png is good. Empty where none says anything.
+
+    An image that lies in a folder of each kind is told nothing.
+    """
+    told: dict[int, tuple] = {}
+    rows, several = [], {}
+    for item in _scored_items(project):
+        word = _folder(item["name"])
+        label = _MEANING.get(word) if word not in _NUMBERS else None
+        if label is None:
+            continue
+        rows.append((item["name"], word, label, ""))
+        if told.setdefault(item["image_id"], (item, label, ""))[1] != label:
+            several[item["image_id"]] = item["name"]
+    for image_id in several:
+        del told[image_id]
+    new, same, conflicts = _beside(labels(project), told)
+    return LabelTable(new, same, conflicts, (), tuple(several.values()), _counted(rows))
 
 
 def apply_label_table(
@@ -107,6 +126,18 @@ def labels_from_table(
     """Read a table and write what it says: see `read_label_table` and `apply_label_table`."""
     table = read_label_table(project, data)
     return table, apply_label_table(project, table, author=author, overwrite=overwrite, source=source)
+
+
+def _scored_items(project: "Project") -> list:
+    with project.db.read() as db:
+        return db.execute(
+            "SELECT id, image_id, name FROM items WHERE role = 'scored' AND until IS NULL ORDER BY id"
+        ).fetchall()
+
+
+def _folder(name: str) -> str:
+    """The innermost folder, folded; "" for none."""
+    return " ".join(name.replace("\\", "/").rpartition("/")[0].rpartition("/")[2].casefold().split())
 
 
 def _rows(data: bytes) -> list[dict[str, str]]:

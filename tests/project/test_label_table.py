@@ -5,7 +5,7 @@ import pytest
 from dn2core.errors import Refused
 from dn2core.project import run_pending
 from dn2core.project.events import history
-from dn2core.project.label_table import MEANINGS, apply_label_table, labels_from_table, read_label_table
+from dn2core.project.label_table import MEANINGS, apply_label_table, labels_from_table, read_folders, read_label_table
 from dn2core.project.labels import Decision, labels, labels_of, set_label, set_labels
 from tests.project.helpers import give, tiny
 
@@ -141,3 +141,36 @@ def test_many_decisions_are_written_together_or_not_at_all(project, ids, bad):
     assert said(project) == [""] * 5
     assert set_labels(project, [Decision(i, "good") for i in [*ids, 10**6]]).gone == (10**6,)
     assert said(project) == ["good"] * 5
+
+
+def test_folders_that_are_named_like_labels(store, project, ids):
+    names = ("x/good/1.png", "x\\NOK\\2.png", "1/3.png", "good.png", "lot good/5.png", "OK/old/6.png")
+    give(project, "scored", [(name, data) for name, (_, data) in zip(names, tiny(6, seed=7), strict=True)])
+    run_pending(store)
+    found = read_folders(project)
+    assert [(line.name.replace("\\", "/"), line.label) for line in found.new] == [
+        ("x/good/1.png", "good"),
+        ("x/NOK/2.png", "defect"),
+    ]
+    assert found.words == (("good", "good", 1), ("nok", "defect", 1))
+    apply_label_table(project, found)
+    assert dict(zip(project.snapshot().scored.names, said(project), strict=True)) == {
+        **dict.fromkeys(project.snapshot().scored.names, ""),
+        names[0]: "good",
+        names[1]: "defect",
+    }
+    again = read_folders(project)
+    assert (again.new, len(again.same), again.conflicts) == ((), 2, ())
+
+
+def test_an_image_in_folders_that_disagree_is_told_nothing(store, project):
+    one = tiny(1, seed=8)[0][1]
+    give(project, "scored", [("good/1.png", one)])
+    run_pending(store)
+    with project.db.write() as db:  # the intake would call it a duplicate
+        db.execute(
+            "INSERT INTO items(role, image_id, name, batch_id, added) SELECT role, image_id, 'nok/1.png', batch_id, 0"
+            " FROM items WHERE name = 'good/1.png'"
+        )
+    found = read_folders(project)
+    assert found.new == () and found.ambiguous == ("nok/1.png",)
