@@ -1,11 +1,15 @@
 """The deliveries of scored images, each with the version of the normals that it was judged by."""
 
+from urllib.parse import urlencode
+
 import pandas as pd
 import streamlit as st
 
 from pages.parts.accounting import SHOWN, source_word
 from pages.parts.header import moment
+from pages.parts.links import carried
 from pages.parts.look import raw
+from pages.parts.service import STATE
 from pages.parts.text import number, t
 
 
@@ -16,6 +20,13 @@ def deliveries(batches: list) -> None:
         table,
         hide_index=True,
         height=min(38 + 35 * len(table), 250),
+        column_config={
+            t("State"): st.column_config.LinkColumn(
+                display_text=t("Open"),
+                width="small",
+                help=t("All as it was judged when the delivery came, read-only, in a new tab."),
+            )
+        },
         key="dn2_deliveries",
         alt=t("Deliveries with the version of the normals that judged them"),
     )
@@ -41,8 +52,14 @@ def delivery_table(batches: list) -> pd.DataFrame:
             t("Judged by"): [_judge(one) for one in judged],
             "k": [str(one.get("k", "")) for one in judged],
             t("Limit"): [raw(one["limit"]) if one.get("limit") is not None else "–" for one in judged],
+            t("State"): [state_url(one["event"]) if "event" in one else None for one in judged],
         }
     )
+
+
+def state_url(event_id: int) -> str:
+    """Where the Score page shows the state that an entry of the history left."""
+    return "score?" + urlencode(carried(**{STATE: event_id}))
 
 
 def _flagged(judged: dict) -> str:

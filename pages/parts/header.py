@@ -14,6 +14,7 @@ from dn2core.errors import DN2Error
 from dn2core.features.backbones import BACKBONES
 from pages.parts.links import go
 from pages.parts.look import one_in, raw
+from pages.parts.service import asked_state, back_to_now
 from pages.parts.text import language, md, number, sentence, t, tn
 
 log = logging.getLogger("dn2.pages")
@@ -22,9 +23,10 @@ log = logging.getLogger("dn2.pages")
 def project_header(project, snapshot=None) -> None:
     """One quiet line under the title: project, normals and their version, k, limit, backbone.
 
-    A click on the line tells how it came about.
+    A click on the line tells how it came about. Above it stands whether this is a state of the past.
     """
-    settings = project.settings()
+    _state_bar(snapshot)
+    settings = snapshot.settings if snapshot is not None else project.settings()
     state = snapshot.state if snapshot is not None else project.state()
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_header"):
         st.markdown(f"**{md(_short(project.name, 48))}**", width="content")
@@ -35,6 +37,37 @@ def project_header(project, snapshot=None) -> None:
         line = " · ".join(md(part) for part in _line(settings, state, judged))
         with st.popover(line, type="tertiary", key="dn2_came_about", help=t("How it came about")):
             _came_about(settings, state, judged)
+
+
+def _state_bar(snapshot) -> None:
+    """Which state of the past this is, with the way back; or why the one that the address asks for is not shown."""
+    asked = asked_state()
+    if asked is None:
+        return
+    refused = asked.error is not None
+    if refused:
+        words = t("That state cannot be opened; this is the present one. {reason}", reason=sentence(asked.error))
+        mark = ":material/error:"
+    elif snapshot is None:
+        return
+    else:
+        judged = snapshot.judge()
+        words = t(
+            "You look at the state of {moment} (normals version {version}, k = {k}, limit {limit}).",
+            moment=moment(asked.entry.at),
+            version=number(snapshot.state.version),
+            k=number(judged.k),
+            limit=raw(judged.limit),
+        )
+        mark = f":orange-badge[:material/history: {t('read-only')}]"
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="dn2_state_bar"):
+        st.markdown(f"{mark} {md(words)}", width="stretch")
+        st.button(
+            t("Close") if refused else t("Back to now"),
+            key="dn2_back_to_now",
+            icon=":material/close:" if refused else ":material/update:",
+            on_click=back_to_now,
+        )
 
 
 def _line(settings, state, judged) -> list[str]:
