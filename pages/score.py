@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from dn2core.errors import DN2Error
+from dn2core.project.labels import labels, labels_of
 from dn2core.report import results_csv
 from pages.parts import filters
 from pages.parts.accounting import accounting, last_delivery, source_word
@@ -11,7 +12,9 @@ from pages.parts.browse import browse
 from pages.parts.charts import score_histogram
 from pages.parts.deliveries import deliveries
 from pages.parts.detail import open_detail
+from pages.parts.feedback import label_word, marks
 from pages.parts.header import empty_state, few_normals, moment, need_project, problem, project_header
+from pages.parts.impact import changed_normals
 from pages.parts.intake import intake_ways
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.limits import refusal
@@ -46,7 +49,9 @@ def score() -> None:
         return
     judged = shown.judge()
     chosen = filters.read(st.query_params)
-    positions = most_unusual_first(judged.scores, filters.matching(chosen, shown, judged))
+    known = labels(project)
+    said = labels_of(shown.scored, known)
+    positions = most_unusual_first(judged.scores, filters.matching(chosen, shown, judged, said))
     wanted = wanted_image()
     if wanted is not None and judged_item(shown, judged, wanted) is not None:
         open_detail(project, shown, wanted, shown.scored.ids[positions].tolist(), judged)
@@ -54,12 +59,15 @@ def score() -> None:
     if wanted is not None:
         problem("NOT_FOUND", {"what": t("The image")})
     with right.container(horizontal=True, horizontal_alignment="right"):
-        _download(shown, judged, positions)
+        _download(shown, judged, positions, known)
+    changed_normals(project)
     _answer(shown, judged)
+    _missed(judged, said)
     last_delivery(project.batches("scored"))
     _more_images(project)
-    _filter_row(project, shown, judged, chosen)
-    _pictures(project, shown, judged, chosen, positions)
+    _filter_row(project, shown, judged, chosen, said)
+    said_when = sorted(label.event_id for label in known.values())
+    _pictures(project, shown, judged, chosen, positions, said, said_when)
     _distribution(judged)
     _where_they_went(project)
 
@@ -119,7 +127,7 @@ def _answer(shown, judged) -> None:
         st.markdown(t("One normal is too few for a limit, so nothing is judged yet. Add more normals."))
     else:
         st.markdown(
-            f"#### {t('{flagged} of {n} flagged', flagged=number(flagged), n=number(n))}"
+            f"#### {_counts(judged, flagged, n)}"
             f" · {t('limit {limit} at k = {k}', limit=raw(judged.limit), k=number(judged.k))}"
             f" · {t('judged by normals version {version}', version=number(shown.state.version))}"
         )
@@ -133,6 +141,32 @@ def _answer(shown, judged) -> None:
                 "{n} images are still being encoded and are not shown yet.",
                 shown.waiting,
             )
+        )
+
+
+def _counts(judged, flagged: int, n: int) -> str:
+    words = t("{flagged} of {n} flagged", flagged=number(flagged), n=number(n))
+    if judged.reject_budget is not None:
+        to_review = int(np.sum(judged.verdicts == "review"))
+        words += " · " + t("{n} of them for review", n=number(to_review))
+    return words
+
+
+def _missed(judged, said) -> None:
+    """Known defects that pass: nobody may have to look for that."""
+    missed = int(np.sum((said == "defect") & (judged.verdicts == "pass")))
+    if not missed:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_missed"):
+        st.warning(
+            tn("{n} known defect passes at this limit.", "{n} known defects pass at this limit.", missed),
+            icon=":material/report:",
+        )
+        st.button(
+            t("Show"),
+            key="dn2_show_missed",
+            on_click=filters.write,
+            args=(filters.Filters(verdicts=("pass",), labels=("defect",)),),
         )
 
 
@@ -162,7 +196,7 @@ def _limit_words(judged) -> str:
     return f"{words} {refusal(calibration)}"
 
 
-def _filter_row(project, shown, judged, chosen) -> None:
+def _filter_row(project, shown, judged, chosen, said) -> None:
     present = set(shown.scored.batches.tolist())
     batches = distinct(
         {
@@ -177,8 +211,10 @@ def _filter_row(project, shown, judged, chosen) -> None:
         dn2_f_share=(chosen.low, chosen.high),
         dn2_f_name=chosen.name,
         dn2_f_batch=chosen.batch if chosen.batch in batches else 0,
+        dn2_f_label=list(chosen.labels),
     )
-    columns = st.columns([5, 4, 4, 4], vertical_alignment="bottom", gap="medium")
+    labelled = bool(np.any(said != "")) or bool(chosen.labels)
+    columns = st.columns([5, 4, 3, 4, 4][: 5 if labelled else 4], vertical_alignment="bottom", gap="medium")
     columns[0].pills(
         t("Verdict"),
         [name for name in filters.VERDICTS if counts[name] or name in chosen.verdicts],
@@ -211,6 +247,15 @@ def _filter_row(project, shown, judged, chosen) -> None:
         key="dn2_f_batch",
         on_change=_filtered,
     )
+    if labelled:
+        columns[4].multiselect(
+            t("People said"),
+            filters.LABELS,
+            format_func=lambda name: label_word(name if name != "none" else ""),
+            key="dn2_f_label",
+            placeholder=t("All"),
+            on_change=_filtered,
+        )
 
 
 def _put(**state) -> None:
@@ -229,12 +274,13 @@ def _filtered() -> None:
             low=low,
             high=high,
             name=(state["dn2_f_name"] or "").strip(),
+            labels=tuple(name for name in filters.LABELS if name in (state.get("dn2_f_label") or ())),
             batch=state["dn2_f_batch"] or None,
         )
     )
 
 
-def _pictures(project, shown, judged, chosen, positions) -> None:
+def _pictures(project, shown, judged, chosen, positions, said, said_when) -> None:
     if len(positions) == 0:
         with st.container(horizontal=True, vertical_alignment="center", key="dn2_nothing"):
             st.markdown(t("No image passes these filters."), width="content")
@@ -254,21 +300,21 @@ def _pictures(project, shown, judged, chosen, positions) -> None:
         st.caption(
             t("Most unusual first. Under each: verdict, percentile among the normals, multiple of the usual spacing.")
         )
-    pictures = _cells(shown, judged, positions, repr((shown.generation, judged.k, chosen, language())))
+    pictures = _cells(shown, judged, positions, said, repr((shown.generation, chosen, said_when, language())))
     browse(project, pictures, key="dn2_score_gallery", height=560 if len(positions) > 12 else 400)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _cells(_shown, _judged, _positions, key: str):
+def _cells(_shown, _judged, _positions, _said, key: str):
     # Fifty thousand captions take a second to write.
-    return cells(_shown, _judged, _positions)
+    return cells(_shown, _judged, _positions, marks(_said[_positions]))
 
 
-def _download(shown, judged, positions) -> None:
+def _download(shown, judged, positions, known) -> None:
     # Built on the click; the name is plain ASCII, made of numbers.
     st.download_button(
         t("Download CSV"),
-        data=lambda: results_csv(shown, judged, positions=positions, bom=True),
+        data=lambda: results_csv(shown, judged, positions=positions, labels=known, bom=True),
         file_name=f"dn2-results-v{shown.state.version}-k{judged.k}.csv",
         mime="text/csv",
         key="dn2_csv",

@@ -26,6 +26,7 @@ class Impact:
     appearing: np.ndarray  # not flagged before, flagged after
     missed: np.ndarray  # known defects that did not pass before and would now
     caught: np.ndarray  # known defects that passed before and no longer do
+    stands_alone: bool = False  # an image that joins sets a higher limit by itself, for no other normal is like it
 
     @property
     def changed(self) -> int:
@@ -52,7 +53,11 @@ def impact(
     """
     after = trial(project, view, join=join, leave=leave)
     counted = ~np.isin(view.scored.image_ids, _image_ids(view.scored, join))
-    return compared(view.judge(), after.judge(), labels_of(view.scored, known), counted)
+    found = compared(view.judge(), after.judge(), labels_of(view.scored, known), counted)
+    joined = np.isin(after.normals.image_ids, _image_ids(view.scored, join))
+    own = found.after.normal_scores[joined] if len(found.after.normal_scores) else np.empty(0)
+    alone = found.after.limit > found.before.limit and bool((own >= found.after.limit).any())
+    return replace(found, stands_alone=alone)
 
 
 def compared(before: Judgement, after: Judgement, labels: np.ndarray, counted: np.ndarray | None = None) -> Impact:

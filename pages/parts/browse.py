@@ -15,6 +15,7 @@ def browse(project, pictures: Cells, *, key: str, height: int, cell: int = 148) 
         captions=pictures.captions,
         tones=pictures.tones,
         details=pictures.details,
+        marks=pictures.marks,
         selected=last if last in pictures.ids else None,
         height=height,
         cell=cell,

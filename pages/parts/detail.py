@@ -31,29 +31,41 @@ def open_detail(project, shown, item_id: int, order: list[int], judged=None) -> 
         problem("NOT_FOUND", {"what": t("The image")})
         st.button(t("Back"), key="dn2_back", icon=":material/arrow_back:", on_click=close)
         return
-    remember(project, item_id)
-    neighbours = shown.neighbours_of(item_id, judged.k)
     _way(one, order)
+    look_at(project, shown, judged, one)
+
+
+def look_at(project, shown, judged, one, *, said=None, go_on=None, beside: bool = False) -> None:
+    """The picture, why it was judged so, its nearest normals, and what a person says of it.
+
+    Args:
+        one: the image, as `judged_item` gives it.
+        said: called with (item id, label) once somebody decided; asks about joining the normals by default.
+        go_on: called once an image joined the normals or was left out of them; closes the question by default.
+        beside: show it beside its nearest normal from the start.
+    """
+    remember(project, one.item_id)
+    neighbours = shown.neighbours_of(one.item_id, judged.k)
     left, right = st.columns([7, 5], gap="medium")
     with right:
         _verdict(one, judged)
         if not past():
-            _decide(project, shown, one)
-        _neighbours(project, neighbours)
+            _decide(project, shown, one, said or _said, go_on or _not_now)
+        _neighbours(project, neighbours, _against(neighbours, beside))
         _place(judged, one)
     with left:
-        _picture(project, one, neighbours)
-        _facts(project, item_id)
+        _picture(project, one, neighbours, beside)
+        _facts(project, one.item_id)
 
 
-def _decide(project, shown, one) -> None:
+def _decide(project, shown, one, said, go_on) -> None:
     """What a person says of the image, and what follows for the normals."""
     if one.role == "scored":
         label = labels(project).get(int(shown.scored.image_ids[shown.scored.position(one.item_id)]))
-        feedback(project, one.item_id, label, flagged=one.beyond, then=_said)
+        feedback(project, one.item_id, label, flagged=one.beyond, then=said)
         if label and label.label == "good" and not one.same_as_normal:
             if st.query_params.get("trial") == "join":
-                preview(project, shown, join=(one.item_id,), close=_not_now, then=_not_now)
+                preview(project, shown, join=(one.item_id,), close=go_on, then=go_on)
             else:
                 st.button(
                     t("Let it join the normals"),
@@ -146,7 +158,7 @@ def _verdict(one, judged) -> None:
     )
 
 
-def _neighbours(project, neighbours: list) -> None:
+def _neighbours(project, neighbours: list, against: int | None) -> None:
     if not neighbours:
         return
     st.markdown(
@@ -163,7 +175,7 @@ def _neighbours(project, neighbours: list) -> None:
         captions=[f"{times(near.times)} · {raw(near.distance)}" for near in neighbours],
         tones=["normal"] * len(neighbours),
         details=[show(near.name) for near in neighbours],
-        selected=_against(neighbours),
+        selected=against,
         height=176 if len(neighbours) <= 3 else 320,
         cell=132,
     )
@@ -183,8 +195,8 @@ def _place(judged, one) -> None:
         )
 
 
-def _picture(project, one, neighbours: list) -> None:
-    against = _against(neighbours)
+def _picture(project, one, neighbours: list, beside: bool) -> None:
+    against = _against(neighbours, beside)
     if "dn2_saw" not in st.session_state:
         st.session_state["dn2_saw"] = st.query_params.get("saw") == "1"
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="dn2_picture_bar"):
@@ -195,7 +207,9 @@ def _picture(project, one, neighbours: list) -> None:
             help=t("The very pixels that were compared, after scaling (and cropping, in the paper's preset)."),
         )
         if against is not None:
-            st.button(t("This image alone"), key="dn2_alone", icon=":material/crop_square:", on_click=_alone)
+            st.button(
+                t("This image alone"), key="dn2_alone", icon=":material/crop_square:", on_click=_alone, args=(beside,)
+            )
         elif neighbours:
             st.button(
                 t("Beside its nearest normal"),
@@ -250,8 +264,11 @@ def _facts(project, item_id: int) -> None:
     st.caption(" · ".join(md(word) for word in words))
 
 
-def _against(neighbours: list) -> int | None:
-    word = st.query_params.get("against", "")
+def _against(neighbours: list, beside: bool) -> int | None:
+    """The normal that the picture stands beside; where the address names none, the nearest if `beside`."""
+    word = st.query_params.get("against")
+    if word is None:
+        return neighbours[0].item_id if beside and neighbours else None
     return next((near.item_id for near in neighbours if str(near.item_id) == word), None)
 
 
@@ -259,8 +276,11 @@ def _compare(item_id: int) -> None:
     st.query_params["against"] = str(item_id)
 
 
-def _alone() -> None:
-    st.query_params.pop("against", None)
+def _alone(beside: bool) -> None:
+    if beside:
+        st.query_params["against"] = "none"
+    else:
+        st.query_params.pop("against", None)
 
 
 def _saw() -> None:

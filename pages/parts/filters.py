@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 VERDICTS = ("reject", "review", "pass")
-NAMES = ("verdict", "from", "to", "name", "batch")
+LABELS = ("defect", "good", "unsure", "none")
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,7 @@ class Filters:
     high: float = 100.0
     name: str = ""  # contained in the name, whatever its case
     batch: int | None = None
-
-    @property
-    def any(self) -> bool:
-        return self != Filters()
+    labels: tuple[str, ...] = ()  # none chosen: all; "none" lets images through of which nothing was said
 
 
 def read(params) -> Filters:
@@ -36,6 +33,7 @@ def read(params) -> Filters:
         low=low,
         high=high,
         name=params.get("name", "")[:200],
+        labels=tuple(label for label in LABELS if label in params.get("label", "").split(",")),
         batch=int(batch) if batch.isascii() and batch.isdecimal() and len(batch) < 10 else None,
     )
 
@@ -44,6 +42,7 @@ def write(filters: Filters) -> None:
     """Put the filters in the address; what shows all leaves no trace there."""
     words = {
         "verdict": ",".join(filters.verdicts),
+        "label": ",".join(filters.labels),
         "from": f"{filters.low:g}" if filters.low > 0 else "",
         "to": f"{filters.high:g}" if filters.high < 100 else "",
         "name": filters.name,
@@ -56,14 +55,20 @@ def write(filters: Filters) -> None:
             del st.query_params[name]
 
 
-def matching(filters: Filters, shown, judged) -> np.ndarray:
-    """Positions of the scored images that the filters let through, in the order in which they came."""
+def matching(filters: Filters, shown, judged, labels: np.ndarray) -> np.ndarray:
+    """Positions of the scored images that the filters let through, in the order in which they came.
+
+    Args:
+        labels: (q,) as `labels_of` gives them.
+    """
     keep = np.ones(len(shown.scored), bool)
     if filters.verdicts:
         keep &= np.isin(judged.verdicts, filters.verdicts)
     if (filters.low, filters.high) != (0, 100):
         # Without normals to compare with there is no percentile: only the whole range lets such images through.
         keep &= (judged.percentiles >= filters.low) & (judged.percentiles <= filters.high)
+    if filters.labels:
+        keep &= np.isin(labels, [label if label != "none" else "" for label in filters.labels])
     if filters.batch is not None:
         keep &= shown.scored.batches == filters.batch
     if filters.name:

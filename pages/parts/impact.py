@@ -20,13 +20,16 @@ CHANGED = "dn2_changed_normals"  # (project id, version before, words)
 FAILED = "dn2_change_failed"
 
 
-def preview(project, shown, *, join: tuple[int, ...] = (), leave: tuple[int, ...] = (), close, then=None) -> None:
+def preview(
+    project, shown, *, join: tuple[int, ...] = (), leave: tuple[int, ...] = (), close=None, then=None, key: str = "one"
+) -> None:
     """What joining or leaving normals would do to all verdicts, and the button that does it.
 
     Args:
         join, leave: item ids.
-        close: called when the reader wants it not.
+        close: called when the reader wants it not; None offers no such way.
         then: called once it is done.
+        key: tells two previews of a page apart; only "one" has keys of the keyboard.
     """
     known = labels(project)
     newest = max((label.event_id for label in known.values()), default=0)
@@ -35,7 +38,7 @@ def preview(project, shown, *, join: tuple[int, ...] = (), leave: tuple[int, ...
     except DN2Error as error:
         problem(error)
         return
-    with st.container(border=True, gap="small", key="dn2_impact"):
+    with st.container(border=True, gap="small", key=f"dn2_impact_{key}"):
         st.markdown(f"**{_question(len(join), len(leave))}**")
         st.markdown("\n".join(f"- {line}" for line in _lines(foreseen)))
         if len(foreseen.missed):
@@ -51,17 +54,26 @@ def preview(project, shown, *, join: tuple[int, ...] = (), leave: tuple[int, ...
                 ),
                 icon=":material/report:",
             )
+        if foreseen.stands_alone:
+            st.warning(
+                t(
+                    "The limit would be set by this image alone, for it resembles no other normal. "
+                    "Give more good parts like it, or allow more false alarms on the Limits page."
+                ),
+                icon=":material/warning:",
+            )
         with st.container(horizontal=True, gap="small"):
             st.button(
-                t("Let it join the normals") if join else t("Take it out"),
-                key="dn2_impact_go",
+                _do(len(join)),
+                key=f"dn2_impact_go_{key}",
                 type="primary",
                 icon=":material/check:",
-                shortcut="J" if join else "T",
+                shortcut=("J" if join else "T") if key == "one" else None,
                 on_click=_apply,
                 args=(project, shown, join, leave, then),
             )
-            st.button(t("Not now"), key="dn2_impact_no", type="tertiary", on_click=close)
+            if close:
+                st.button(t("Not now"), key=f"dn2_impact_no_{key}", type="tertiary", on_click=close)
         failed = st.session_state.pop(FAILED, None)
         if failed is not None:
             problem(failed)
@@ -69,7 +81,7 @@ def preview(project, shown, *, join: tuple[int, ...] = (), leave: tuple[int, ...
         if len(changed):
             order = most_unusual_first(foreseen.before.scores, changed)
             pictures = replace(cells(shown, foreseen.before, order), captions=_captions(foreseen, order))
-            browse(project, pictures, key="dn2_impact_gallery", height=230, cell=112)
+            browse(project, pictures, key=f"dn2_impact_gallery_{key}", height=230, cell=112)
 
 
 def changed_normals(project) -> None:
@@ -102,6 +114,12 @@ def _question(join: int, leave: int) -> str:
     if join:
         return tn("If {n} image joins the normals", "If these {n} images join the normals", join)
     return t("If it is taken out of the normals") if leave == 1 else t("If they are taken out of the normals")
+
+
+def _do(join: int) -> str:
+    if join == 1:
+        return t("Let it join the normals")
+    return t("Let them join the normals") if join else t("Take it out")
 
 
 def _lines(foreseen) -> list[str]:

@@ -17,6 +17,7 @@ class Cells:
     captions: list[str]
     tones: list[str]
     details: list[str]
+    marks: list[str] | None = None  # a word on a picture's corner, "" for none
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Judged:
     same_as_normal: bool
 
 
-def cells(shown, judged, positions: np.ndarray) -> Cells:
-    """Scored images at these positions, captioned with percentile and multiple."""
+def cells(shown, judged, positions: np.ndarray, marks: list[str] | None = None) -> Cells:
+    """Scored images at these positions, captioned with percentile and multiple; `marks` are theirs."""
     shares = percents(judged.percentiles[positions])
     spreads = many_times(judged.multiples[positions])
     tones = judged.verdicts[positions].tolist()
@@ -48,6 +49,7 @@ def cells(shown, judged, positions: np.ndarray) -> Cells:
         ],
         tones=tones,
         details=[show(names[position]) for position in positions],
+        marks=marks,
     )
 
 

@@ -264,11 +264,14 @@ def test_a_bad_normal_is_taken_out_and_put_back(store, fake_encoder, monkeypatch
     project = filled(store, "Bolts", 24, scored=2)
     at = opened("normals", project=project.id, image="3")
     at.button(key="dn2_take_out").click().run()
+    assert project.state().n == 24  # first it is shown what that would change
+    assert any("If it is taken out of the normals" in text for text in texts(at.main))
+    at.button(key="dn2_impact_go_one").click().run()
     assert not at.exception and project.state().n == 23 and 3 not in seen["ids"]
-    assert any("is no longer a normal" in text for text in texts(at.main))
-    at.button(key="dn2_put_back").click().run()
+    assert any("is no longer among the normals: version 2" in text for text in texts(at.main))
+    at.button(key="dn2_changed_undo").click().run()
     assert project.state().n == 24 and len(seen["ids"]) == 24
-    assert not [button for button in at.button if button.key == "dn2_put_back"]
+    assert not [button for button in at.button if button.key == "dn2_changed_undo"]
     scored = str(project.snapshot().scored.ids[0])
     at = opened("score", project=project.id, image=scored)
     assert not [button for button in at.button if button.key == "dn2_take_out"]

@@ -24,7 +24,7 @@ function build(host) {
   box.setAttribute("role", "listbox");
 
   const cells = new Map(); // position -> element
-  let list = { ids: [], tones: [], captions: [], details: [] };
+  let list = { ids: [], tones: [], captions: [], details: [], marks: [] };
   let head = {};
   let name = "";
   let active = 0;
@@ -52,6 +52,7 @@ function build(host) {
       tones: parts[1],
       captions: textLines(parts[2], ids.length),
       details: textLines(parts[3], ids.length),
+      marks: textLines(parts[4], ids.length),
     };
     box.setAttribute("aria-label", head.texts.label);
     retry.textContent = head.texts.retry;
@@ -121,13 +122,15 @@ function build(host) {
     cell.setAttribute("aria-posinset", at + 1);
     const detail = list.details[at] ?? "";
     const text = list.captions[at] ?? "";
-    cell.setAttribute("aria-label", [detail, text].filter(Boolean).join(", "));
+    const marked = list.marks[at] ?? "";
+    cell.setAttribute("aria-label", [detail, text, marked].filter(Boolean).join(", "));
     cell.title = detail;
     cell.style.left = `${GAP + (at % columns) * (width + GAP)}px`;
     cell.style.top = `${GAP + Math.floor(at / columns) * rowHeight}px`;
     cell.style.width = `${width}px`;
     cell.style.height = `${rowHeight - GAP}px`;
     element("div", "frame", cell);
+    if (marked) element("div", "mark", cell).textContent = marked;
     const caption = element("div", text ? "caption" : "caption empty", cell);
     if (text) {
       caption.append(symbol(tone));

@@ -18,6 +18,7 @@ def gallery(
     captions: list[str],
     tones: list[str],
     details: list[str],
+    marks: list[str] | None = None,
     selected: int | None = None,
     height: int = 400,
     cell: int = 148,
@@ -29,6 +30,7 @@ def gallery(
         captions: a line under each; plain text.
         tones: "pass", "review", "reject", "normal" or "plain": colour and sign of the caption.
         details: what the tooltip and a screen reader add; plain text, usually the file's name.
+        marks: a word on each picture's corner, "" for none; plain text.
         selected: marked and scrolled into sight when the gallery appears.
         height: of the box at most, in pixels; it scrolls.
         cell: least width of a picture, in pixels.
@@ -54,6 +56,7 @@ def gallery(
             bytes(codes[tone] for tone in tones),
             lines(captions),
             lines(details),
+            lines(marks or [""] * len(ids)),
         ),
         on_open_change=lambda: None,
     )
