@@ -1,10 +1,46 @@
-"""Limits: not built yet."""
+"""Limits: how many good parts will be flagged, and whether that can be promised."""
 
+import math
+from dataclasses import replace
+
+import numpy as np
 import streamlit as st
 
-from pages.parts.header import need_project, project_header
-from pages.parts.service import current_project, snapshot
-from pages.parts.text import t
+from dn2core.detect import PASS, changes
+from dn2core.detect.costs import Prices
+from dn2core.errors import DN2Error
+from dn2core.project.impact import compared
+from dn2core.project.labels import DEFECT, labels, labels_of
+from dn2core.project.settings import Settings
+from pages.parts import limit_draft
+from pages.parts.basis import basis_of, basis_table, difference, difference_words, kind_words
+from pages.parts.browse import browse
+from pages.parts.charts import score_histogram
+from pages.parts.components.who import author
+from pages.parts.costs import assumption, becomes, budget_of, cost_figure, cost_view, cost_words, estimated_share
+from pages.parts.detail import open_detail
+from pages.parts.header import empty_state, need_project, number_row, problem, project_header
+from pages.parts.held_out import held_panel
+from pages.parts.impact import changed_normals
+from pages.parts.jobs import job_panel, last_failure
+from pages.parts.limits import (
+    expected_words,
+    interval_words,
+    lots_worth,
+    refusal,
+    turned_cells,
+    workload,
+)
+from pages.parts.links import go
+from pages.parts.look import ICONS, one_in, plot_config, raw, verdict
+from pages.parts.lots import lots_panel
+from pages.parts.opened import wanted_image
+from pages.parts.results import judged_item, most_unusual_first
+from pages.parts.service import current_project, past, snapshot
+from pages.parts.text import md, number, show, t, tn
+
+BEFORE = "dn2_limits_before"  # (project id, settings that were in use before Apply)
+QUICK = (20, 50, 100, 200, 1_000)
 
 
 def limits() -> None:
@@ -13,6 +49,518 @@ def limits() -> None:
     shown = snapshot(project)
     st.title(t("Limits"), anchor=False)
     project_header(project, shown)
+    busy = job_panel(project, ("intake", "reencode"))
+    if not busy:
+        last_failure(project, "intake")
+    if shown is None:
+        empty_state(
+            t("No normals yet"),
+            t("A limit follows from what good parts look like. Give images of good parts first."),
+            t("Go to Normals"),
+            "normals",
+            icon=":material/balance:",
+        )
+        return
+    changed_normals(project)
+    if shown.loo is None:
+        _one_normal(project, shown)
+        return
+    saved = shown.settings
+    draft = limit_draft.read(st.query_params, saved)
+    before = shown.judge()
+    after = before if draft.settings == saved else _judged(shown, draft.settings)
+    wanted = wanted_image()
+    if wanted is not None and judged_item(shown, after, wanted) is not None:
+        order = _turned(before, after)
+        open_detail(project, shown, wanted, shown.scored.ids[order].tolist(), after)
+        return
+    if wanted is not None:
+        problem("NOT_FOUND", {"what": t("The image")})
+    known = labels_of(shown.scored, labels(project))
+    _answer(shown, before, after, known)
+    _refused(saved, after)
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        _budgets(project, saved, draft)
+    with right:
+        _distribution(after)
+    _what_changes(project, shown, before, after, known)
+    _rests_on(shown, saved, draft.settings, after)
+    if past():
+        st.caption(t("Lots and held-out normals are changed in the present state only."))
+    else:
+        with st.expander(t("Lots"), icon=":material/layers:", key="dn2_lots"):
+            lots_panel(project, shown)
+        with st.expander(t("Held-out normals"), icon=":material/front_hand:", key="dn2_held_out"):
+            held_panel(project, shown)
+    _costs(shown, before, after, saved, known)
+
+
+def _one_normal(project, shown) -> None:
+    st.warning(t("One normal is too few for a limit, so nothing can be promised yet. Add more normals."))
+    if st.button(t("Go to Normals"), type="primary", icon=":material/arrow_forward:", key="dn2_limits_normals"):
+        go("normals")
+
+
+def _table(shown, calibration: str):
+    """Scores with limits that rest on these good parts; no image is compared anew."""
+    if calibration == shown.settings.calibration:
+        return shown.table
+    return _other_table(shown, repr((shown.generation, calibration)), calibration)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _other_table(_shown, key: str, calibration: str):
+    return _shown.table_on(calibration)
+
+
+def _judged(shown, settings: Settings):
+    return _table(shown, settings.calibration).judge(settings.k, settings.budget, settings.reject_budget)
+
+
+def _turned(before, after) -> np.ndarray:
+    """Positions of scored images to look at: those that a trial would turn, without one those that are flagged."""
+    turned = np.flatnonzero(after.flagged) if after is before else changes(before, after)
+    return most_unusual_first(after.scores, turned)
+
+
+def _answer(shown, before, after, known: np.ndarray) -> None:
+    ahead = after.calibration.forecast
+    parts = [
+        expected_words(ahead),
+        t("limit {limit} at k = {k}", limit=raw(after.limit), k=number(after.k)),
+        _flagged_words(before, after),
+    ]
+    st.markdown(f"#### {' · '.join(parts)}")
+    words = t("With 95 % confidence {interval}.", interval=interval_words(ahead))
+    st.caption(" ".join(filter(None, [words, lots_worth(ahead)])))
+    if after.reject_budget is not None:
+        st.markdown(workload(after))
+        if len(shown.scored):
+            number_row(
+                [
+                    (f"{ICONS[name]} {verdict(name).word}", number(int(np.sum(after.verdicts == name))))
+                    for name in ("pass", "review", "reject")
+                ]
+            )
+    passing = np.flatnonzero((known == DEFECT) & (after.verdicts == PASS))
+    if after is before and len(passing):
+        st.caption(
+            md(
+                t(
+                    "Of {all} known defects {n} pass at this limit: {names}",
+                    all=number(int(np.sum(known == DEFECT))),
+                    n=number(len(passing)),
+                    names=_names(shown, passing),
+                )
+            )
+        )
+
+
+def _flagged_words(before, after) -> str:
+    n, now = len(after.flagged), int(after.flagged.sum())
+    if n == 0:
+        return t("no images are scored yet")
+    if after is before:
+        return tn(
+            "{flagged} of {n} scored image flagged", "{flagged} of {n} scored images flagged", n, flagged=number(now)
+        )
+    return t(
+        "{flagged} of {n} scored images flagged instead of {before}",
+        flagged=number(now),
+        n=number(n),
+        before=number(int(before.flagged.sum())),
+    )
+
+
+def _names(shown, positions: np.ndarray, most: int = 5) -> str:
+    names = ", ".join(show(shown.scored.names[at]) for at in positions[:most])
+    return t("{names} and more", names=names) if len(positions) > most else names
+
+
+def _refused(saved: Settings, after) -> None:
+    """What cannot be promised, in a warning with the ways out."""
+    limits = [after.calibration] + ([after.rejection] if after.reject_budget is not None else [])
+    broken = [limit for limit in limits if not limit.supported]
+    if not broken:
+        return
+    best = math.floor(1 / after.calibration.best_budget)
+    with st.container(border=True, key="dn2_refused", gap="small"):
+        st.warning(
+            "\n\n".join([f"**{t('This cannot be promised.')}**", *(md(refusal(limit)) for limit in broken)]),
+            icon=":material/gpp_maybe:",
+        )
+        with st.container(horizontal=True, gap="small"):
+            if st.button(t("Add normals"), icon=":material/add_photo_alternate:", key="dn2_more_normals"):
+                go("normals")
+            if after.calibration in broken and best >= 2:
+                st.button(
+                    t("Ask for 1 in {n} instead", n=number(best)),
+                    key="dn2_supported",
+                    type="tertiary",
+                    on_click=_try,
+                    args=(saved,),
+                    kwargs={"one_in": str(best)},
+                )
+
+
+def _try(saved: Settings, **change) -> None:
+    limit_draft.write(st.query_params, saved, **change)
+
+
+def _budgets(project, saved: Settings, draft: limit_draft.Draft) -> None:
+    """The budgets, and Apply."""
+    params = st.query_params
+    one_in_n = limit_draft.typed(params, "one_in", saved.budget)
+    reject_n = limit_draft.typed(params, "reject", saved.reject_budget)
+    second = params.get("reject", "") != limit_draft.OFF and reject_n is not None
+    _put(
+        dn2_one_in=one_in_n,
+        dn2_quick=int(one_in_n) if one_in_n in QUICK else None,
+        dn2_second=second,
+        **({"dn2_reject": reject_n} if second else {}),
+    )
+    st.number_input(
+        t("Good parts that may be flagged: 1 in"),
+        step=1.0,
+        format="%.6g",
+        key="dn2_one_in",
+        on_change=_typed,
+        args=(saved, "dn2_one_in", "one_in"),
+        help=t("The false-alarm budget. The limit follows from it; images are never scored anew."),
+    )
+    st.pills(
+        t("Usual budgets"),
+        QUICK,
+        format_func=lambda n: t("1 in {n}", n=number(n)),
+        key="dn2_quick",
+        label_visibility="collapsed",
+        on_change=_picked,
+        args=(saved,),
+    )
+    st.toggle(
+        t("Reject outright above a second limit"),
+        key="dn2_second",
+        on_change=_second,
+        args=(saved, draft.settings.budget),
+        help=t("What lies between the limits is for review. Without it, whatever is flagged is rejected."),
+    )
+    if second:
+        st.number_input(
+            t("Good parts that may be rejected: 1 in"),
+            step=1.0,
+            format="%.6g",
+            key="dn2_reject",
+            on_change=_typed,
+            args=(saved, "dn2_reject", "reject"),
+        )
+    if draft.problem:
+        st.error(md(draft.problem), icon=":material/error:")
+    _apply_row(project, saved, draft.settings)
+
+
+def _put(**state) -> None:
+    """Give widgets the values of the address before they are drawn."""
+    for key, value in state.items():
+        if st.session_state.get(key) != value:
+            st.session_state[key] = value
+
+
+def _typed(saved: Settings, key: str, name: str) -> None:
+    value = st.session_state[key]
+    if value is not None:
+        _try(saved, **{name: f"{value:.12g}"})
+
+
+def _picked(saved: Settings) -> None:
+    if st.session_state["dn2_quick"] is not None:
+        _try(saved, one_in=str(st.session_state["dn2_quick"]))
+
+
+def _second(saved: Settings, budget: float) -> None:
+    if not st.session_state["dn2_second"]:
+        _try(saved, reject=limit_draft.OFF)
+    elif saved.reject_budget is not None:
+        _try(saved, reject=None)
+    else:
+        _try(saved, reject=limit_draft.one_in_word(budget / 10))
+
+
+def _apply_row(project, saved: Settings, draft: Settings) -> None:
+    different = draft != saved
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_limits_row"):
+        st.button(
+            t("Apply {choice}", choice=_choice(saved, draft)) if different else t("Apply"),
+            key="dn2_limits_apply",
+            type="primary",
+            icon=":material/check:",
+            disabled=not different or past(),
+            on_click=_apply,
+            args=(project, saved, draft),
+        )
+        if set(limit_draft.NAMES) & set(st.query_params):
+            st.button(
+                t("Keep what is in use"),
+                key="dn2_limits_keep",
+                icon=":material/undo:",
+                on_click=limit_draft.drop,
+                args=(st.query_params,),
+            )
+    failed = st.session_state.pop("dn2_limits_failed", None)
+    if failed is not None:
+        problem(failed)
+    if not different:
+        _undo_row(project, saved)
+
+
+def _choice(saved: Settings, draft: Settings) -> str:
+    """What Apply would write, in few words."""
+    parts = []
+    if draft.budget != saved.budget:
+        parts.append(one_in(draft.budget))
+    if draft.reject_budget != saved.reject_budget:
+        parts.append(
+            t("no second limit")
+            if draft.reject_budget is None
+            else t("reject {budget}", budget=one_in(draft.reject_budget))
+        )
+    if draft.calibration != saved.calibration:
+        parts.append(kind_words()[draft.calibration])
+    return ", ".join(parts)
+
+
+def _apply(project, saved: Settings, draft: Settings) -> None:
+    try:
+        project.save_settings(draft, author=author())
+    except DN2Error as error:
+        st.session_state["dn2_limits_failed"] = error
+    else:
+        limit_draft.drop(st.query_params)
+        st.session_state[BEFORE] = (project.id, saved)
+
+
+def _undo_row(project, saved: Settings) -> None:
+    """After Apply: the way back to the limits that were in use before; what else was changed meanwhile stays."""
+    project_id, before = st.session_state.get(BEFORE, (None, None))
+    if project_id != project.id or past():
+        return
+    back = replace(saved, budget=before.budget, reject_budget=before.reject_budget, calibration=before.calibration)
+    if back == saved:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_limits_undo_row"):
+        st.caption(f":material/check: {t('Applied.')}", width="content")
+        st.button(
+            t("Back to {choice}", choice=_choice(saved, back)),
+            key="dn2_limits_undo",
+            type="tertiary",
+            icon=":material/undo:",
+            on_click=_apply,
+            args=(project, saved, back),
+        )
+
+
+def _distribution(judged) -> None:
+    st.plotly_chart(
+        score_histogram(
+            judged.reference_scores,
+            judged.limit,
+            judged.k,
+            scored=judged.scores,
+            reject_limit=judged.reject_limit,
+            height=300,
+        ),
+        theme=None,
+        config=plot_config(),
+        key="dn2_limits_chart",
+        alt=t("Histograms of the scores that the limit rests on and of scored images, with the limits"),
+    )
+
+
+def _what_changes(project, shown, before, after, known: np.ndarray) -> None:
+    """Which images a trial would turn, known defects first."""
+    if after is before or len(shown.scored) == 0:
+        return
+    found = compared(before, after, known)
+    if len(found.missed):
+        st.warning(
+            md(
+                tn(
+                    "{n} known defect would now be missed: {names}",
+                    "{n} known defects would now be missed: {names}",
+                    len(found.missed),
+                    names=_names(shown, found.missed),
+                )
+            ),
+            icon=":material/report:",
+        )
+        browse(
+            project,
+            turned_cells(shown, before, after, most_unusual_first(after.scores, found.missed)),
+            key="dn2_limits_missed",
+            height=220,
+        )
+    if len(found.caught):
+        st.markdown(
+            tn(
+                "{n} known defect that passes now would be found.",
+                "{n} known defects that pass now would be found.",
+                len(found.caught),
+            )
+        )
+    positions = _turned(before, after)
+    if len(positions) == 0:
+        st.caption(t("No verdict would change."))
+        return
+    heading = tn("{n} image would change its verdict", "{n} images would change their verdict", len(positions))
+    st.markdown(f"##### {heading}", help=t("Under each: the verdict in use, then the one on trial and its percentile."))
+    st.caption(
+        t(
+            "{newly} would newly be flagged, {back} no longer.",
+            newly=number(len(found.appearing)),
+            back=number(len(found.cleared)),
+        )
+    )
+    browse(
+        project,
+        turned_cells(shown, before, after, positions),
+        key="dn2_limits_gallery",
+        height=380 if len(positions) > 6 else 220,
+    )
+
+
+def _rests_on(shown, saved: Settings, draft: Settings, after) -> None:
+    """All forecasts that there are, side by side; which one to use."""
+    st.markdown(
+        f"##### {t('What the limit rests on')}",
+        help=t(
+            "A normal stands for the next good part: compared with the other normals, with those of other lots, or "
+            "held out from the start. Each way gives a limit and a forecast of its own."
+        ),
+    )
+    bases = {
+        kind: basis_of(_table(shown, kind), draft.k, draft.budget) for kind in kind_words() if kind in shown.references
+    }
+    if draft.calibration not in bases:
+        st.caption(
+            t(
+                "Chosen is {chosen}, but there are none now, so the limit rests on {used}.",
+                chosen=kind_words()[draft.calibration],
+                used=kind_words()[after.calibrated_on],
+            )
+        )
+    st.dataframe(
+        basis_table(list(bases.values()), after.calibrated_on),
+        hide_index=True,
+        key="dn2_bases",
+        alt=t("Forecasts by what they rest on"),
+    )
+    if len(bases) > 1:
+        _put(dn2_rest=after.calibrated_on)
+        st.radio(
+            t("Let the limit rest on"),
+            list(bases),
+            format_func=kind_words().get,
+            key="dn2_rest",
+            horizontal=True,
+            on_change=lambda: _try(saved, rest=st.session_state["dn2_rest"]),
+        )
+    else:
+        st.caption(t("Name lots or hold out normals below to see their forecasts beside this one."))
+    if "lots" in bases:
+        found = difference(bases["leave_one_out"], bases["lots"])
+        if found.matters:
+            st.warning(md(difference_words(found)), icon=":material/warning:")
+        else:
+            st.caption(md(difference_words(found)))
+
+
+def _costs(shown, before, after, saved: Settings, known: np.ndarray) -> None:
+    """An escape against a false reject: which limit is cheapest."""
+    st.markdown(f"##### {t('What a limit costs')}")
+    counted = ~shown.same_as_normal
+    if not counted.any():
+        st.caption(t("Score images first: what an escape costs depends on the parts that come."))
+        return
+    estimate = round(1000 * estimated_share(after, known, counted), 1)
+    params = st.query_params
+    defaults = {"escape": 100.0, "false_reject": 1.0, "defects": estimate}
+    words = {
+        "escape": (t("An escape costs"), t("A defect that passes, in any currency.")),
+        "false_reject": (t("A false reject costs"), t("A good part that is flagged, in the same currency.")),
+        "defects": (
+            t("Defects in 1,000 parts"),
+            t("Of the parts to come. At first as many as the scores let expect; the labels never tell."),
+        ),
+    }
+    values = {name: _amount(params, name, default) for name, default in defaults.items()}
+    _put(**{f"dn2_{name}": value for name, value in values.items()})
+    with st.container(horizontal=True, gap="small", key="dn2_prices"):
+        for name, (label, help_text) in words.items():
+            st.number_input(
+                label,
+                step=1.0,
+                format="%.6g",
+                key=f"dn2_{name}",
+                width=200,
+                help=help_text,
+                on_change=_priced,
+                args=(name, defaults[name]),
+            )
+    try:
+        prices = Prices(values["escape"], values["false_reject"])
+        view = cost_view(after, known, counted, prices, values["defects"] / 1000)
+    except DN2Error as error:
+        problem(error)
+        return
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.plotly_chart(
+            cost_figure(view.costs, before.limit),
+            theme=None,
+            config=plot_config(),
+            key="dn2_cost_chart",
+            alt=t("Cost per 1,000 parts over the limit, with the limit in use and the cheapest one"),
+        )
+    with right:
+        st.markdown("\n".join(f"- {line}" for line in cost_words(view.costs, before.limit)))
+        st.caption(assumption(view))
+        _use(saved, after, view.costs.best_limit)
+
+
+def _use(saved: Settings, after, limit: float) -> None:
+    """The cheapest limit as a budget on trial."""
+    budget = budget_of(after, limit)
+    if budget is None:
+        st.caption(t("No budget flags every part: that is to look at each one by hand."))
+        return
+    st.button(
+        t("Use this limit: {budget}", budget=one_in(budget)),
+        key="dn2_use_cheapest",
+        icon=":material/arrow_upward:",
+        on_click=_try,
+        args=(saved,),
+        kwargs={"one_in": limit_draft.one_in_word(budget)},
+        help=t(
+            "Puts the budget on trial that this limit corresponds to; it gives {limit}, a score of the good parts.",
+            limit=becomes(after, budget),
+        ),
+    )
+
+
+def _amount(params, name: str, default: float) -> float:
+    try:
+        value = float(params.get(name, ""))
+    except ValueError:
+        return default
+    return value if math.isfinite(value) else default
+
+
+def _priced(name: str, default: float) -> None:
+    value = st.session_state[f"dn2_{name}"]
+    if value is None or value == default:
+        st.query_params.pop(name, None)
+    else:
+        st.query_params[name] = f"{value:.12g}"
 
 
 limits()

@@ -35,11 +35,13 @@ def score_histogram(
     *,
     scored: np.ndarray | None = None,
     mark: float | None = None,
+    reject_limit: float | None = None,
     height: int = 220,
 ) -> go.Figure:
     """Shares of normals (n,) and scored images (q,) by score, the limit, and one image's score as a mark.
 
-    Both groups are drawn in percent of their own number: 500 images must not bury 40 normals.
+    A `reject_limit` that differs from the limit is a second line. Both groups are drawn in percent of their own
+    number: 500 images must not bury 40 normals.
     """
     groups = [(np.asarray(normal_scores, np.float64), NORMAL, t("normals"))]
     if scored is not None and len(scored):
@@ -68,8 +70,27 @@ def score_histogram(
     figure.update_xaxes(title=t("how unusual (score at k = {k})", k=number(k)), rangemode="tozero")
     figure.update_yaxes(title=t("share, %"))
     limit_line(figure, limit)
+    if reject_limit is not None and reject_limit > limit:
+        second_line(figure, reject_limit, t("reject above {value}", value=raw(reject_limit)), REJECT)
     if mark is not None and mark == mark:
         _mark(figure, mark, limit)
+    return figure
+
+
+def second_line(figure: go.Figure, x: float, words: str, colour: str, *, left: bool = False) -> go.Figure:
+    """A labelled line beside the limit's; its label inside the plot, where the limit's is above it."""
+    figure.add_vline(
+        x=x,
+        line={"color": colour, "width": 1.5, "dash": "dot"},
+        annotation={
+            "text": words,
+            "font": {"color": colour, "size": 12},
+            "y": 1,
+            "yanchor": "top",
+            "xanchor": "right" if left else "left",
+            "xshift": -3 if left else 3,
+        },
+    )
     return figure
 
 

@@ -7,21 +7,26 @@ import streamlit as st
 from dn2core.errors import DN2Error
 from dn2core.project.paths import folder_roots
 from pages.parts.components.folder_upload import folder_upload
+from pages.parts.components.who import author
 from pages.parts.header import problem
 from pages.parts.text import md, number, show, t, tn
 
 FILE_TYPES = ["jpg", "jpeg", "png", "bmp", "tif", "tiff", "webp"]
 UPLOADER_LIMIT = 200  # above, the uploader silently loses files
+ZIP_MEGABYTES = 200  # the uploader keeps it in memory
 
 
-def intake_ways(project, role: str, *, key: str) -> None:
+def intake_ways(project, role: str, *, key: str, held: bool = False) -> None:
     """Draw the ways in; what is given becomes a batch and a job at once, then the page runs anew.
 
     Args:
         role: "normal" or "scored".
         key: tells the widgets of one page from those of another.
+        held: normals that are held out to check the limit.
     """
     ways = {"files": t("Images"), "folder": t("Folder or ZIP")}
+    if held:
+        del ways["folder"]  # what a browser sends in parts cannot say so; the uploader takes a ZIP instead
     if folder_roots():
         ways["server"] = t("Folder on the server")
     way = st.segmented_control(
@@ -35,22 +40,24 @@ def intake_ways(project, role: str, *, key: str) -> None:
     )
     draw = {"folder": _folder, "server": _server}.get(way, _files)
     try:
-        draw(project, role, key)
+        draw(project, role, key, held)
     except DN2Error as error:
         problem(error)
 
 
-def _files(project, role: str, key: str) -> None:
+def _files(project, role: str, key: str, held: bool) -> None:
     turn_key = f"{key}_turn"
     turn = st.session_state.setdefault(turn_key, 0)
     if st.session_state.pop(f"{key}_too_many", None):
         st.warning(_too_many(), icon=":material/folder_open:")
     files = st.file_uploader(
-        t("Up to {n} images: JPEG, PNG, BMP, TIFF or WebP", n=number(UPLOADER_LIMIT)),
-        type=FILE_TYPES,
+        t("Up to {n} images: JPEG, PNG, BMP, TIFF or WebP, or a ZIP of any number", n=number(UPLOADER_LIMIT))
+        if held
+        else t("Up to {n} images: JPEG, PNG, BMP, TIFF or WebP", n=number(UPLOADER_LIMIT)),
+        type=[*FILE_TYPES, "zip"] if held else FILE_TYPES,
         accept_multiple_files=True,
         key=f"{key}_files_{turn}",
-        max_upload_size=max(1, int(project.limits.file_bytes // 1_000_000)),
+        max_upload_size=ZIP_MEGABYTES if held else max(1, int(project.limits.file_bytes // 1_000_000)),
     )
     if not files:
         return
@@ -59,7 +66,7 @@ def _files(project, role: str, key: str) -> None:
     if len(files) > UPLOADER_LIMIT:
         st.session_state[f"{key}_too_many"] = True
     else:
-        batch = project.new_batch(role, "files")
+        batch = project.new_batch(role, "files", held=held, author=author())
         project.stage_many(batch, [(file.name, file) for file in files])
         project.submit(batch)
     st.rerun()
@@ -73,7 +80,7 @@ def _too_many() -> str:
     )
 
 
-def _folder(project, role: str, key: str) -> None:
+def _folder(project, role: str, key: str, held: bool) -> None:
     lost = st.session_state.pop(f"{key}_lost", None)
     if lost:
         st.warning(md(_lost_words(lost["bad"], lost["reason"])), icon=":material/sync_problem:")
@@ -98,7 +105,7 @@ def _lost_words(names: list[str], reason: str) -> str:
     return f"{words} {reason}".strip()
 
 
-def _server(project, role: str, key: str) -> None:
+def _server(project, role: str, key: str, held: bool) -> None:
     roots = folder_roots()
     with st.form(f"{key}_server", border=False):
         folder = st.text_input(
@@ -107,7 +114,7 @@ def _server(project, role: str, key: str) -> None:
         st.caption(t("Below {roots}, with all its sub-folders.", roots=md(", ".join(str(root) for root in roots))))
         wanted = st.form_submit_button(t("Add the folder"), icon=":material/drive_folder_upload:", key=f"{key}_go")
     if wanted:
-        batch = project.new_batch(role, "server")
+        batch = project.new_batch(role, "server", held=held, author=author())
         project.stage_folder(batch, folder.strip())
         project.submit(batch)
         st.rerun()

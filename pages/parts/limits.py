@@ -1,7 +1,15 @@
 """How limits read: the budget behind them, what they promise, and when they cannot."""
 
-from pages.parts.look import one_in
-from pages.parts.text import number, tn
+from dataclasses import replace
+
+import numpy as np
+
+from dn2core.detect import flagged_of
+from pages.parts.look import one_in, verdict
+from pages.parts.results import Cells, cells, percents
+from pages.parts.text import number, t, tn
+
+OF = 1_000  # good parts that a forecast speaks of
 
 
 def refusal(calibration) -> str:
@@ -16,3 +24,64 @@ def refusal(calibration) -> str:
         best=one_in(calibration.best_budget),
         more=number(calibration.more_needed),
     )
+
+
+def about(count: float) -> str:
+    """An expected number of parts as people say it: "about 5", "fewer than 1"."""
+    if not count >= 0.95:
+        return t("fewer than 1")
+    return t("about {n}", n=number(round(count)))
+
+
+def expected_words(forecast) -> str:
+    """How many good parts will be flagged, of a thousand."""
+    expected, _, _ = flagged_of(forecast, OF)
+    if expected < 0.95:
+        return t("Fewer than 1 of {of} good parts will be flagged", of=number(OF))
+    return t("About {n} of {of} good parts will be flagged", n=number(round(expected)), of=number(OF))
+
+
+def interval_words(forecast) -> str:
+    """Between how many and how many of the next thousand good parts."""
+    _, low, high = flagged_of(forecast, OF)
+    return t("between {low} and {high} of the next {of}", low=number(low), high=number(high), of=number(OF))
+
+
+def lots_worth(forecast) -> str:
+    """That images of a lot resemble each other; "" where they count in full."""
+    if forecast.design_effect < 1.05:
+        return ""
+    return t(
+        "Images of a lot resemble each other: these {n} scores say as much as {worth} independent ones.",
+        n=number(forecast.n),
+        worth=number(max(1, round(forecast.n_effective))),
+    )
+
+
+def workload(judged) -> str:
+    """What good parts will cost in work: how many of a thousand are to be looked at, how many rejected."""
+    flagged, _, _ = flagged_of(judged.calibration.forecast, OF)
+    rejected, _, _ = flagged_of(judged.rejection.forecast, OF)
+    if judged.limit == judged.reject_limit:
+        return t("Both limits fall on the same score, so nothing lies between them for review: more normals tell more.")
+    return t(
+        "Of {of} good parts {review} to review, {reject} to reject.",
+        of=number(OF),
+        review=about(flagged - rejected),
+        reject=about(rejected),
+    )
+
+
+def turned_cells(shown, before, after, positions: np.ndarray) -> Cells:
+    """Scored images whose verdict a trial would turn: both verdicts and the percentile under each."""
+    words = {name: verdict(name).word for name in ("pass", "review", "reject")}
+    captions = [
+        f"{words[old]} → {words[new]} · {share}"
+        for old, new, share in zip(
+            before.verdicts[positions].tolist(),
+            after.verdicts[positions].tolist(),
+            percents(after.percentiles[positions]),
+            strict=True,
+        )
+    ]
+    return replace(cells(shown, after, positions), captions=captions)

@@ -1,0 +1,103 @@
+"""What a limit rests on: the forecasts that there are, side by side, and whether they agree."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from dn2core.detect import Forecast, Limit, ScoreTable, flagged_of, forecast, limit_for
+from pages.parts.limits import OF
+from pages.parts.look import one_in, percent, raw
+from pages.parts.text import number, t
+
+
+@dataclass(frozen=True)
+class Basis:
+    """One kind of reference, with the limit that a budget gets from it."""
+
+    kind: str  # one of CALIBRATIONS
+    calibration: Limit
+    scores: np.ndarray  # (m,) float32 of good parts
+    lots: np.ndarray | None  # (m,) codes
+
+    @property
+    def lots_known(self) -> int:
+        return 0 if self.lots is None else len(np.unique(self.lots))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The limit by single images, looked at from other lots."""
+
+    images: Forecast  # what leave-one-image-out expects above that limit
+    lots: Forecast  # what leave-one-lot-out finds above it
+    limit: float
+
+    @property
+    def matters(self) -> bool:
+        """More lies above it than the forecast by images leaves room for."""
+        return self.lots.expected > self.images.high
+
+
+def basis_of(table: ScoreTable, k: int, budget: float) -> Basis:
+    """The limit that a budget gets at k neighbours from what this table rests on."""
+    scores, lots = table.reference_scores[min(k, table.k_max) - 1], table.reference.lots
+    return Basis(table.reference.kind, limit_for(scores, budget, lots), scores, lots)
+
+
+def difference(image: Basis, lot: Basis) -> Difference:
+    """Whether good parts of another lot lie above the limit more often than single images let expect."""
+    limit = image.calibration.value
+    return Difference(image.calibration.forecast, forecast(lot.scores, limit, lot.lots), limit)
+
+
+def kind_words() -> dict[str, str]:
+    """The kinds of reference as people call them."""
+    return {
+        "leave_one_out": t("each normal against the others"),
+        "lots": t("each normal against other lots"),
+        "held_out": t("held-out normals"),
+    }
+
+
+def basis_table(bases: list[Basis], used: str) -> pd.DataFrame:
+    """One row for each forecast; the one in use is marked."""
+    words = kind_words()
+    rows = []
+    for one in bases:
+        ahead = one.calibration.forecast
+        expected, low, high = flagged_of(ahead, OF)
+        rows.append(
+            {
+                t("Rests on"): words[one.kind],
+                t("In use"): "✓" if one.kind == used else "",
+                t("Limit"): raw(one.calibration.value),
+                t("Flagged of {of} good", of=number(OF)): number(expected, 0 if expected >= 10 else 1),
+                t("95 % interval"): f"{number(low)} – {number(high)}",
+                t("Scores"): number(ahead.n),
+                t("Lots"): number(one.lots_known) if one.lots_known else "–",
+                t("Can promise"): one_in(one.calibration.best_budget),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def difference_words(found: Difference) -> str:
+    """What the forecast by lots says of the limit by images (plain text)."""
+    shares = {
+        "limit": raw(found.limit),
+        "lots": percent(100 * found.lots.expected),
+        "images": percent(100 * found.images.expected),
+    }
+    if found.matters:
+        return t(
+            "The lots differ. At the limit by single images ({limit}) about {lots} of good parts from another lot "
+            "would be flagged, not {images}: a set photographed in one session underestimates the false alarms of "
+            "another day.",
+            **shares,
+        )
+    return t(
+        "The lots agree: at the limit by single images ({limit}) about {lots} of good parts from another lot would "
+        "be flagged, and {images} are expected.",
+        **shares,
+    )
