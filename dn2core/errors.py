@@ -74,6 +74,8 @@ SENTENCES = {
     "REJECT_BUDGET": "Expected the share of good parts that may be rejected to be at most the share that may be flagged ({budget:g}), got {reject_budget:g}.",
     "STORAGE_FAILED": "{what} could not be read or written: {reason}. What was saved before is unharmed.",
     "TEXT_TOO_LONG": "Expected {what} of at most {limit:,} characters, got {got:,}. Shorten it.",
+    "UNDO_IMPOSSIBLE": "Expected a label, a change of settings or a version of the normals with another before it; this entry cannot be taken back.",
+    "UNDO_SUPERSEDED": "This was changed again since, so it cannot be taken back by itself. Take the newer entry back first.",
     "UNKNOWN_CALIBRATION": "Expected a calibration out of {known}, got {name}.",
     "UNKNOWN_LABEL": "Expected a label out of {known}, got {label}.",
     "VECTORS_DAMAGED": "The stored vectors in {file} are damaged. The images themselves are unharmed: have them encoded anew.",
