@@ -1,10 +1,21 @@
-"""Evaluate: not built yet."""
+"""Evaluate: how good is it, as far as people's labels tell, and are the normals enough."""
 
+import numpy as np
 import streamlit as st
 
-from pages.parts.header import need_project, project_header
-from pages.parts.service import current_project, snapshot
-from pages.parts.text import t
+from dn2core.project.evaluate import evaluation, in_cell
+from dn2core.project.labels import labels, labels_of
+from pages.parts.browse import browse
+from pages.parts.detail import open_detail
+from pages.parts.enough import enough, lonely_ids
+from pages.parts.evaluated import answer, cell_of, charts, confusion_table, left_out
+from pages.parts.header import empty_state, need_project, problem, project_header
+from pages.parts.label_upload import label_upload
+from pages.parts.links import link
+from pages.parts.opened import wanted_image
+from pages.parts.results import cells, judged_item
+from pages.parts.service import current_project, past, snapshot
+from pages.parts.text import language, t, tn
 
 
 def evaluate() -> None:
@@ -13,6 +24,127 @@ def evaluate() -> None:
     shown = snapshot(project)
     st.title(t("Evaluate"), anchor=False)
     project_header(project, shown)
+    if shown is None:
+        empty_state(
+            t("No normals yet"),
+            t("Here you see how many defects are found and whether the normals are enough. Give good parts first."),
+            t("Go to Normals"),
+            "normals",
+            icon=":material/query_stats:",
+        )
+        return
+    judged = shown.judge()
+    known = labels(project)
+    marks = labels_of(shown.scored, known)
+    key = repr((shown.generation, hash(frozenset(label.event_id for label in known.values()))))
+    chosen = cell_of(st.query_params)
+    if _opened(project, shown, judged, marks, chosen, key):
+        return
+    if not len(shown.scored):
+        empty_state(
+            t("No images are scored yet"),
+            t("Score some images, say which are good and which are defects, and here you see how many are found."),
+            t("Go to Score"),
+            "score",
+            icon=":material/query_stats:",
+        )
+    elif np.isin(marks, ("good", "defect")).any():
+        _evaluated(project, shown, judged, marks, chosen, key)
+        _labels(project, labelled=True)
+    else:
+        _unlabelled(shown, marks)
+        _labels(project, labelled=False)
+    st.divider()
+    enough(project, shown, marks, key)
+
+
+def _opened(project, shown, judged, marks, chosen, key: str) -> bool:
+    """Draw the picture in the address, if there is one; previous and next walk along the gallery it was in."""
+    wanted = wanted_image()
+    if wanted is None:
+        return False
+    if judged_item(shown, judged, wanted) is None:
+        problem("NOT_FOUND", {"what": t("The image")})
+        return False
+    found = _found(shown, judged, marks, key)
+    galleries = [found.misses, found.false_alarms]
+    if chosen is not None:
+        galleries.insert(0, in_cell(shown, judged, marks, *chosen))
+    orders = [shown.scored.ids[positions].tolist() for positions in galleries] + [lonely_ids(shown)]
+    order = next((order for order in orders if wanted in order), [wanted])
+    open_detail(project, shown, wanted, order, judged)
+    return True
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _found(_shown, _judged, _marks, key: str):
+    return evaluation(_shown, _judged, _marks)
+
+
+def _unlabelled(shown, marks) -> None:
+    unsure = int(np.sum(marks == "unsure"))
+    text = t("Say of some images whether they are good parts or defects, and here you see how many are found.")
+    if unsure:
+        text = tn(
+            "{n} image is marked as unsure, none as good or as a defect.",
+            "{n} images are marked as unsure, none as good or as a defect.",
+            unsure,
+        )
+    empty_state(
+        t("No image is labelled yet") if not unsure else t("No label to count yet"),
+        text,
+        t("Go to Review"),
+        "review",
+        icon=":material/rule:",
+    )
+
+
+def _evaluated(project, shown, judged, marks, chosen, key: str) -> None:
+    with st.spinner(t("Evaluating the labels")):
+        found = _found(shown, judged, marks, key)
+    limited = judged.limit == judged.limit
+    answer(found, limited)
+    left_out(found)
+    left, right = st.columns([7, 4], gap="large")
+    with left:
+        charts(found, judged)
+    with right:
+        confusion_table(found, limited, chosen)
+    if not limited:
+        return
+    if chosen is not None:
+        positions = in_cell(shown, judged, marks, *chosen)
+        _gallery(project, shown, judged, positions, key=f"dn2_cell_{'_'.join(chosen)}", stamp=(key, chosen))
+        return
+    for name, title, positions in (
+        ("misses", t("Missed defects, the least conspicuous first"), found.misses),
+        ("alarms", t("False alarms, the most unusual first"), found.false_alarms),
+    ):
+        if len(positions):
+            st.markdown(f"##### {title}")
+            _gallery(project, shown, judged, positions, key=f"dn2_{name}", stamp=(key, name))
+
+
+def _gallery(project, shown, judged, positions, *, key: str, stamp: tuple) -> None:
+    if not len(positions):
+        st.caption(t("No image is here."))
+        return
+    pictures = _cells(shown, judged, positions, repr((stamp, language())))
+    browse(project, pictures, key=key, height=400 if len(positions) > 7 else 210)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _cells(_shown, _judged, _positions, key: str):
+    return cells(_shown, _judged, _positions)
+
+
+def _labels(project, *, labelled: bool) -> None:
+    if past():
+        return
+    with st.expander(t("Labels from a file"), icon=":material/upload_file:", key="dn2_labels", expanded=not labelled):
+        label_upload(project)
+    if labelled:
+        link("review", t("Label more on the Review page"), icon=":material/rule:")
 
 
 evaluate()
