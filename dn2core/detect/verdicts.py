@@ -8,7 +8,7 @@ import numpy as np
 
 from dn2core.detect.bank import Found
 from dn2core.detect.calibration import Limit, check_budget, limit_for, limits_of_rows
-from dn2core.detect.forms import form_scores_for_every_k
+from dn2core.detect.forms import form_scores, form_scores_for_every_k
 from dn2core.detect.scores import knn_scores
 from dn2core.errors import Refused
 
@@ -132,11 +132,11 @@ class ScoreTable:
             raise Refused("K_TOO_SMALL", k=k)
         check_budgets(budget, reject_budget)
         used = min(int(k), self.k_max)
-        scores, ranked = self.scores[used - 1], self.sorted_reference_scores[used - 1]
+        scores, normal_scores, reference_scores, ranked = self._at(used)
         calibration = rejection = None
         if len(ranked) >= 2:
             lots = self.reference.lots
-            reference = ranked if lots is None else self.reference_scores[used - 1]
+            reference = ranked if lots is None else reference_scores
             calibration = limit_for(reference, budget, lots)
             rejection = calibration if reject_budget is None else limit_for(reference, reject_budget, lots)
         limit = calibration.value if calibration else math.nan
@@ -155,17 +155,30 @@ class ScoreTable:
             reject_limit=reject_limit,
             calibration=calibration,
             rejection=rejection,
-            normal_scores=self.normal_scores[used - 1],
-            reference_scores=self.reference_scores[used - 1],
+            normal_scores=normal_scores,
+            reference_scores=reference_scores,
             scores=scores,
             percentiles=_percentile_among_sorted(ranked, scores),
-            multiples=self._multiples(self._found, used),
-            normal_multiples=self._multiples(self._loo, used),
+            multiples=self._multiples(self._found, used, scores),
+            normal_multiples=self._multiples(self._loo, used, normal_scores),
             verdicts=np.where(scores <= limit, PASS, above),
             flagged=flagged,
             spacing=self.spacing,
             reliable=len(ranked) >= FEW_NORMALS,
         )
+
+    def _at(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Scores of scored images, normals and reference at one k, and the last sorted; without those of every k."""
+        if "scores" in self.__dict__:  # every k was asked for already
+            rows = (self.scores, self.normal_scores, self.reference_scores, self.sorted_reference_scores)
+            return tuple(table[k - 1] for table in rows)
+        scores = form_scores(self.form, self._found, self._loo, k)
+        normal = reference = np.empty(0, np.float32)
+        if self._loo is not None:
+            normal = reference = form_scores(self.form, self._loo, self._loo, k, own=True)
+            if self.reference.found is not self._loo:
+                reference = form_scores(self.form, self.reference.found, self._loo, k)
+        return scores, normal, reference, np.sort(reference)
 
     def _every_k(self, found: Found | None, *, own: bool) -> np.ndarray:
         if found is None:
@@ -175,12 +188,14 @@ class ScoreTable:
         table.setflags(write=False)
         return table
 
-    def _multiples(self, found: Found | None, k: int) -> np.ndarray:
+    def _multiples(self, found: Found | None, k: int, scores: np.ndarray) -> np.ndarray:
+        """Root of the mean squared distance, whatever the form of the scores, over the usual spacing."""
         if found is None:
             return np.empty(0)
         if not self.spacing > 0:
             return np.full(len(found.distances), np.nan)
-        return np.sqrt(knn_scores(found.distances, k), dtype=np.float64) / self.spacing
+        means = scores if self.form == "mean" else knn_scores(found.distances, k)
+        return np.sqrt(means, dtype=np.float64) / self.spacing
 
 
 def check_budgets(budget: float, reject_budget: float | None) -> None:

@@ -141,6 +141,21 @@ def test_with_two_limits_what_lies_between_is_for_review():
 
 
 @pytest.mark.parametrize("form", list(FORMS))
+def test_one_k_by_itself_says_what_it_says_among_all(form):
+    loo, found, _ = judged()
+    lots = Reference("lots", Found(loo.distances[:, ::-1].copy() + 1, loo.indices, loo.k, loo.k), np.arange(40) // 8)
+    for reference in (None, lots):
+        alone = ScoreTable(loo, found, form=form, reference=reference)
+        among = ScoreTable(loo, found, form=form, reference=reference)
+        assert among.limits(0.1).shape == (39,) and among.scores.shape == (39, 60)
+        for k in (1, 2, 39):
+            one, other = alone.judge(k, 0.1), among.judge(k, 0.1)
+            for name in ("scores", "normal_scores", "reference_scores", "verdicts", "multiples", "percentiles"):
+                assert np.array_equal(getattr(one, name), getattr(other, name))
+            assert one.limit == other.limit == among.limits(0.1)[k - 1]
+
+
+@pytest.mark.parametrize("form", list(FORMS))
 def test_every_form_judges_by_its_own_scores(form):
     loo, found, _ = judged()
     j = ScoreTable(loo, found, form=form).judge(3, 0.1)
