@@ -1,26 +1,33 @@
-"""Tune: what another k would say, before it is applied."""
+"""Tune: what another k or another score would say, before it is applied."""
 
 from dataclasses import replace
 
 import numpy as np
 import streamlit as st
 
-from dn2core.detect import changes
+from dn2core.detect import FORMS, changes
 from dn2core.errors import DN2Error
 from dn2core.explore import sweep_table
+from dn2core.project.impact import compared
+from dn2core.project.labels import labels, labels_of
 from dn2core.project.settings import K_MAX, PRESETS, Settings
 from dn2core.project.snapshot import tried
 from pages.parts.backbone import backbone_choice
 from pages.parts.browse import browse
 from pages.parts.components.k_slider import k_slider
+from pages.parts.components.who import author
 from pages.parts.detail import open_detail
+from pages.parts.forms import form_words
 from pages.parts.header import empty_state, need_project, problem, project_header
 from pages.parts.jobs import job_panel, last_failure
+from pages.parts.k_stability import advise, stability_of, sweep_picture
 from pages.parts.look import raw, verdict
+from pages.parts.missed import missed_defects
 from pages.parts.opened import wanted_image
 from pages.parts.results import cells, judged_item, most_unusual_first, percents
-from pages.parts.service import current_project, snapshot
-from pages.parts.text import number, t, tn
+from pages.parts.service import current_project, past, snapshot
+from pages.parts.text import md, number, t, tn
+from pages.parts.tune_draft import choice, draft_of, forget, of_preset, try_out
 
 BEFORE = "dn2_before_apply"
 
@@ -46,8 +53,8 @@ def tune() -> None:
     if shown.loo is None:
         st.markdown(t("One normal is too few for a limit, so there is nothing to tune yet. Add more normals."))
         return
-    draft = _draft(shown.settings)
-    trial = _trial(project, shown, draft.normalise)
+    draft = draft_of(shown.settings)
+    trial = _trial(project, shown, draft)
     wanted = wanted_image()
     if wanted is not None and judged_item(trial, trial.judge(draft.k), wanted) is not None:
         after = trial.judge(draft.k)
@@ -56,47 +63,30 @@ def tune() -> None:
         return
     if wanted is not None:
         problem("NOT_FOUND", {"what": t("The image")})
+    known = labels(project)
+    marks = labels_of(shown.scored, known)
+    said = hash(frozenset(label.event_id for label in known.values()))
+    found = stability_of(shown, trial, marks, repr((shown.generation, draft.normalise, draft.form, said)))
     _presets(shown.settings, draft)
-    _explore(project, shown, trial)
-    _expert(project, draft)
+    if found is not None:
+        advise(found, lambda k: try_out(shown.settings, k=k))
+    _explore(project, shown, trial, marks)
+    if found is not None:
+        sweep_picture(found)
+    _expert(project, shown.settings, draft)
 
 
-def _draft(saved: Settings) -> Settings:
-    """The choice under trial: it lives in the address until it is applied."""
-    params = st.query_params
-    k, preset = params.get("k", ""), params.get("preset", saved.preset)
-    return replace(
-        saved,
-        k=int(k) if k.isascii() and k.isdecimal() and len(k) < 4 and 1 <= int(k) <= K_MAX else saved.k,
-        normalise={"1": True, "0": False}.get(params.get("unit", ""), saved.normalise),
-        preset=preset if preset in {one.preset for one in PRESETS.values()} else saved.preset,
-    )
-
-
-def _try(saved: Settings, **change) -> None:
-    """Put a choice on trial; what equals the choice in use leaves no trace in the address."""
-    draft = replace(_draft(saved), **change)
-    for name, value, used in (
-        ("k", str(draft.k), draft.k == saved.k),
-        ("unit", str(int(draft.normalise)), draft.normalise == saved.normalise),
-        ("preset", draft.preset, draft.preset == saved.preset),
-    ):
-        if used:
-            st.query_params.pop(name, None)
-        else:
-            st.query_params[name] = value
-
-
-def _trial(project, shown, normalise: bool):
-    """The snapshot as it would be with unit-length features or raw ones."""
-    if normalise == shown.settings.normalise:
+def _trial(project, shown, draft: Settings):
+    """The snapshot as it would be with the draft's vectors and score; k is not looked at."""
+    settings = replace(shown.settings, normalise=draft.normalise, form=draft.form)
+    if settings == shown.settings:
         return shown
-    return _other_length(project, shown, repr(shown.generation))
+    return _tried(project, shown, settings, repr((shown.generation, draft.normalise, draft.form)))
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _other_length(_project, _shown, key: str):
-    return tried(_project, _shown, replace(_shown.settings, normalise=not _shown.settings.normalise))
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _tried(_project, _shown, _settings: Settings, key: str):
+    return tried(_project, _shown, _settings)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -135,36 +125,42 @@ def _presets(saved: Settings, draft: Settings) -> None:
                 key=f"dn2_preset_{name}",
                 icon=":material/check:" if name in chosen else None,
                 help=help_text,
-                on_click=_try,
+                on_click=try_out,
                 args=(saved,),
-                kwargs={"k": preset.k, "normalise": preset.normalise, "preset": preset.preset},
+                kwargs=of_preset(preset),
             )
 
 
 def _same(draft: Settings, preset: Settings) -> bool:
-    return (draft.k, draft.normalise, draft.preset) == (preset.k, preset.normalise, preset.preset)
+    return of_preset(draft) == of_preset(preset)
 
 
 @st.fragment
-def _explore(project, shown, trial) -> None:
-    """The slider with its picture, what would change, and Apply."""
+def _explore(project, shown, trial, marks) -> None:
+    """The slider with its picture, what would change, and Apply.
+
+    A moved thumb reruns this alone: labels and stability are looked up outside.
+    """
     saved = shown.settings
-    draft = _draft(saved)
+    draft = draft_of(saved)
     released = None
     if trial.table.k_max > 1:
         released = k_slider(
             key=f"dn2_k_{project.id}",
             k=min(draft.k, trial.table.k_max),
-            sweep=_sweep(shown, trial, repr((shown.generation, draft.normalise))),
+            sweep=_sweep(shown, trial, repr((shown.generation, draft.normalise, draft.form))),
         )
     else:
         st.caption(t("With two normals each has one other to be compared with, so k is 1. Add more to tune it."))
     if released is not None and int(released) != draft.k:
-        _try(saved, k=int(np.clip(int(released), 1, K_MAX)))
-        draft = _draft(saved)
+        try_out(saved, k=int(np.clip(int(released), 1, K_MAX)))
+        draft = draft_of(saved)
     before, after = shown.judge(), trial.judge(draft.k)
     positions = _changed(before, after)
     _answer(saved, draft, shown, before, after, positions)
+    if draft != saved:
+        known = int(np.sum(marks == "defect"))
+        missed_defects(project, trial, after, compared(before, after, marks).missed, known)
     _apply_row(project, saved, draft)
     if draft == saved:
         _undo_row(project, saved)
@@ -182,7 +178,7 @@ def _answer(saved: Settings, draft: Settings, shown, before, after, positions) -
         return
     newly = int(np.sum(after.flagged[positions]))
     back = len(positions) - newly
-    if (draft.k, draft.normalise) == (saved.k, saved.normalise):
+    if (draft.k, draft.normalise, draft.form) == (saved.k, saved.normalise, saved.form):
         start = t("k = {k} is in use", k=number(after.k))
         counts = t("{flagged} of {n} flagged", flagged=number(int(after.flagged.sum())), n=number(len(after.flagged)))
         st.markdown(f"#### {start} · {counts} · {t('limit {limit}', limit=raw(after.limit))}")
@@ -216,12 +212,12 @@ def _apply_row(project, saved: Settings, draft: Settings) -> None:
     different = draft != saved
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_apply_row"):
         st.button(
-            t("Apply {choice}", choice=_choice(saved, draft)) if different else t("Apply"),
+            t("Apply {choice}", choice=choice(saved, draft)) if different else t("Apply"),
             key="dn2_apply",
             type="primary",
             icon=":material/check:",
             shortcut="A",
-            disabled=not different,
+            disabled=not different or past(),
             on_click=_apply,
             args=(project, saved, draft),
         )
@@ -230,9 +226,7 @@ def _apply_row(project, saved: Settings, draft: Settings) -> None:
                 t("Keep k = {k}", k=number(saved.k)) if draft.k != saved.k else t("Keep what is in use"),
                 key="dn2_keep",
                 icon=":material/undo:",
-                on_click=_try,
-                args=(saved,),
-                kwargs={"k": saved.k, "normalise": saved.normalise, "preset": saved.preset},
+                on_click=forget,
             )
         if draft.preset != saved.preset:
             st.caption(
@@ -247,29 +241,18 @@ def _apply_row(project, saved: Settings, draft: Settings) -> None:
         problem(failed)
 
 
-def _choice(saved: Settings, draft: Settings) -> str:
-    """What Apply would write, in few words."""
-    parts = []
-    if draft.k != saved.k:
-        parts.append(t("k = {k}", k=number(draft.k)))
-    if draft.normalise != saved.normalise:
-        parts.append(t("unit length") if draft.normalise else t("raw distances"))
-    if draft.preset != saved.preset:
-        parts.append(t("the whole image") if draft.preset == "whole" else t("the paper's crop"))
-    return ", ".join(parts)
-
-
 def _apply(project, saved: Settings, draft: Settings) -> None:
     """Write the choice; another crop is encoded in the background, the rest holds at once."""
     try:
-        project.save_settings(replace(draft, preset=saved.preset))
+        # Only what is chosen here: limits may have been set elsewhere meanwhile.
+        now = replace(project.settings(), k=draft.k, normalise=draft.normalise, form=draft.form)
+        project.save_settings(now, author=author())
         if draft.preset != saved.preset:
             project.change_backbone(saved.backbone, draft.preset)
     except DN2Error as error:
         st.session_state["dn2_apply_failed"] = error
     else:
-        for name in ("k", "unit", "preset"):
-            st.query_params.pop(name, None)
+        forget()
         st.session_state["dn2_applied"] = True
         st.session_state[BEFORE] = (project.id, saved)
 
@@ -277,12 +260,12 @@ def _apply(project, saved: Settings, draft: Settings) -> None:
 def _undo_row(project, saved: Settings) -> None:
     """After Apply: the way back to what was in use before."""
     project_id, before = st.session_state.get(BEFORE, (None, None))
-    if project_id != project.id or before == saved or before.preset != saved.preset:
+    if project_id != project.id or of_preset(before) == of_preset(saved) or before.preset != saved.preset or past():
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_undo_row"):
         st.caption(f":material/check: {t('Applied.')}", width="content")
         st.button(
-            t("Back to {choice}", choice=_choice(saved, before)),
+            t("Back to {choice}", choice=choice(saved, before)),
             key="dn2_undo_apply",
             type="tertiary",
             icon=":material/undo:",
@@ -318,9 +301,19 @@ def _captions(before, after, positions) -> list[str]:
     ]
 
 
-def _expert(project, draft: Settings) -> None:
-    with st.expander(t("Expert"), icon=":material/science:", key="dn2_expert"):
-        saved = project.settings()
+def _expert(project, saved: Settings, draft: Settings) -> None:
+    with st.expander(t("Expert"), icon=":material/science:", key="dn2_expert", expanded=draft.form != saved.form):
+        st.session_state["dn2_form"] = draft.form
+        st.segmented_control(
+            t("Score"),
+            list(FORMS),
+            format_func=lambda name: form_words(name).title,
+            key="dn2_form",
+            required=True,
+            on_change=_form,
+            args=(saved,),
+        )
+        st.caption(t("How unusual = {formula}", formula=md(form_words(draft.form).formula)))
         st.session_state["dn2_unit"] = draft.normalise
         st.toggle(
             t("Features of unit length"),
@@ -332,11 +325,16 @@ def _expert(project, draft: Settings) -> None:
                 "Without it, distances are the paper's."
             ),
         )
-    backbone_choice(project)
+    if not past():
+        backbone_choice(project)
 
 
 def _unit(saved: Settings) -> None:
-    _try(saved, normalise=st.session_state["dn2_unit"])
+    try_out(saved, normalise=st.session_state["dn2_unit"])
+
+
+def _form(saved: Settings) -> None:
+    try_out(saved, form=st.session_state["dn2_form"] or saved.form)
 
 
 tune()

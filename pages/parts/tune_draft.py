@@ -1,0 +1,65 @@
+"""The choice on trial on the Tune page. It lives in the address until it is applied."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from dn2core.detect import FORMS
+from dn2core.project.settings import K_MAX, PRESETS, Settings
+from pages.parts.forms import form_words
+from pages.parts.text import number, t
+
+PARAMS = ("k", "unit", "form", "preset")
+
+
+def draft_of(saved: Settings) -> Settings:
+    """What is in use, with what the address puts on trial; what makes no sense there counts as not given."""
+    params = st.query_params
+    k, preset, form = params.get("k", ""), params.get("preset", saved.preset), params.get("form", saved.form)
+    return replace(
+        saved,
+        k=int(k) if k.isascii() and k.isdecimal() and len(k) < 4 and 1 <= int(k) <= K_MAX else saved.k,
+        normalise={"1": True, "0": False}.get(params.get("unit", ""), saved.normalise),
+        form=form if form in FORMS else saved.form,
+        preset=preset if preset in {one.preset for one in PRESETS.values()} else saved.preset,
+    )
+
+
+def try_out(saved: Settings, **change) -> None:
+    """Put a choice on trial; what equals the choice in use leaves no trace in the address."""
+    draft = replace(draft_of(saved), **change)
+    for name, value, used in (
+        ("k", str(draft.k), draft.k == saved.k),
+        ("unit", str(int(draft.normalise)), draft.normalise == saved.normalise),
+        ("form", draft.form, draft.form == saved.form),
+        ("preset", draft.preset, draft.preset == saved.preset),
+    ):
+        if used:
+            st.query_params.pop(name, None)
+        else:
+            st.query_params[name] = value
+
+
+def forget() -> None:
+    """Nothing is on trial any more."""
+    for name in PARAMS:
+        st.query_params.pop(name, None)
+
+
+def of_preset(preset: Settings) -> dict:
+    """What a preset puts on trial."""
+    return {"k": preset.k, "normalise": preset.normalise, "form": preset.form, "preset": preset.preset}
+
+
+def choice(saved: Settings, draft: Settings) -> str:
+    """How a draft differs from what is in use, in few words (plain text)."""
+    parts = []
+    if draft.k != saved.k:
+        parts.append(t("k = {k}", k=number(draft.k)))
+    if draft.normalise != saved.normalise:
+        parts.append(t("unit length") if draft.normalise else t("raw distances"))
+    if draft.form != saved.form:
+        parts.append(form_words(draft.form).title)
+    if draft.preset != saved.preset:
+        parts.append(t("the whole image") if draft.preset == "whole" else t("the paper's crop"))
+    return ", ".join(parts)
