@@ -10,6 +10,7 @@ from dn2core.cli.work import work_off
 from dn2core.errors import NotFound, Refused
 from dn2core.ingest.names import show
 from dn2core.project import PRESETS, Project, Settings, Store, data_dir
+from dn2core.project.labels import labels
 from dn2core.project.records import Role
 from dn2core.report.csv import results_csv
 
@@ -46,7 +47,8 @@ def score(name: str, paths: list[str], *, csv: str | None = None, k: int | None 
     names = _positions(snapshot.scored, _arrived(project, batch))
     _print_summary(snapshot, judgement, names)
     if csv:
-        Path(csv).write_bytes(results_csv(snapshot, judgement, positions=list(names), names=list(names.values())))
+        rows, files = list(names), list(names.values())
+        Path(csv).write_bytes(results_csv(snapshot, judgement, positions=rows, names=files, labels=labels(project)))
         print(f"Results: {csv}")
     return 0 if names else 1
 

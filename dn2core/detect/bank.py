@@ -138,10 +138,6 @@ class Bank:
         """
         return self.search_prepared(self.prepare(queries), k)
 
-    def search_itself(self, k: int) -> Found:
-        """The k nearest vectors of every vector in the bank, itself included."""
-        return self.search_prepared(self.features, k)
-
     def search_others(self, rows: np.ndarray, k: int) -> Found:
         """The k nearest other vectors of some of the bank's own, each as if it were not there itself.
 

@@ -60,14 +60,4 @@ def leave_one_out(bank: Bank, k: int) -> Found:
         raise Refused("K_TOO_SMALL", k=k)
     if bank.n < 2:
         raise Refused("TWO_NORMALS_NEEDED")
-    used = min(int(k), bank.n - 1)
-    found = bank.search_itself(used + 1)
-    own = found.indices == np.arange(bank.n)[:, None]
-    # Where more than k duplicates come first, the row's own entry lies behind the k + 1 that were found.
-    own[:, -1] |= ~own.any(axis=1)
-    return Found(
-        distances=found.distances[~own].reshape(bank.n, used),
-        indices=found.indices[~own].reshape(bank.n, used),
-        k=used,
-        k_asked=int(k),
-    )
+    return bank.search_others(np.arange(bank.n), k)

@@ -102,7 +102,7 @@ def test_near_copies_are_answered_without_looking_at_all(monkeypatch):
     bank = Bank(rng.gamma(0.5, size=(1, 256)) + 0.01 * rng.normal(size=(2000, 256)), normalise=True)
     widths, real = [], Bank._candidates
     monkeypatch.setattr(Bank, "_candidates", lambda self, *args: (widths.append(args[2]), real(self, *args))[1])
-    bank.search_itself(5)
+    bank.search(bank.features, 5)
     assert set(widths) < {5 + 14, 8 * (5 + 14)}
 
 
