@@ -65,13 +65,18 @@ def tune() -> None:
         problem("NOT_FOUND", {"what": t("The image")})
     known = labels(project)
     marks = labels_of(shown.scored, known)
-    said = hash(frozenset(label.event_id for label in known.values()))
-    found = stability_of(shown, trial, marks, repr((shown.generation, draft.normalise, draft.form, said)))
     _presets(shown.settings, draft)
-    if found is not None:
-        advise(found, lambda k: try_out(shown.settings, k=k))
+    several = trial.table.k_max > 1 and len(trial.scored) > 0
+    # The slider need not wait for the comparison of every k; a line keeps the place of what comes of it.
+    spot = st.empty() if several else None
+    if several:
+        spot.markdown(f":material/lightbulb: {t('Comparing every k')}")
     _explore(project, shown, trial, marks)
-    if found is not None:
+    if several:
+        said = hash(frozenset(label.event_id for label in known.values()))
+        found = stability_of(shown, trial, marks, repr((shown.generation, draft.normalise, draft.form, said)))
+        with spot.container():
+            advise(found, lambda k: try_out(shown.settings, k=k))
         sweep_picture(found)
     _expert(project, shown.settings, draft)
 

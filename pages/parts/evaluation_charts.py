@@ -51,10 +51,14 @@ def panels_figure(
     *,
     columns: int,
     mark: tuple[float, str] | None = None,
+    ends: tuple[float, float] | None = None,
     log: bool = False,
     height: int = 190,
 ) -> go.Figure:
-    """Small charts side by side, `height` pixels a row; `mark` is one x that all of them point out, with its words."""
+    """Small charts side by side, `height` pixels a row; `mark` is one x that all of them point out, with its words.
+
+    All have the same ends of their x, or those of their values.
+    """
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     figure = make_subplots(
@@ -72,11 +76,11 @@ def panels_figure(
         if mark is not None:
             _add_mark(figure, mark, at, words=i == 0)
         lowest = i + columns >= len(panels)
-        figure.update_xaxes(title=x_title if lowest else None, **at)
+        figure.update_xaxes(title=x_title if lowest else None, range=ends, **at)
         if log:
             ticks = _apart(panel.x)
             figure.update_xaxes(type="log", tickvals=ticks, ticktext=[number(tick) for tick in ticks], **at)
-    figure.update_layout(template=template(), height=height * rows + 60, margin={"t": 46, "b": 8})
+    figure.update_layout(template=template(), height=height * rows + 40, margin={"t": 30, "b": 8})
     return figure
 
 
@@ -108,7 +112,13 @@ def _add_panel(figure: go.Figure, panel: Panel, at: dict) -> None:
         figure.add_hline(
             y=aim,
             line={"color": REJECT, "width": 1.5, "dash": "dash"},
-            annotation={"text": said, "font": {"color": REJECT, "size": 12}, "x": 0, "xanchor": "left", "yanchor": "bottom"},
+            annotation={
+                "text": said,
+                "font": {"color": REJECT, "size": 12},
+                "x": 0,
+                "xanchor": "left",
+                "yanchor": "bottom",
+            },
             **at,
         )
     figure.update_yaxes(ticksuffix=panel.unit, nticks=5, range=_range(panel), **at)

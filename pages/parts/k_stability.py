@@ -18,27 +18,28 @@ from pages.parts.evaluation_charts import Panel, panels_figure
 from pages.parts.look import plot_config
 from pages.parts.text import number, t, tn
 
+DRAWN = 1_000_000  # labelled images in all bootstrap draws together: more take seconds and tell no more
 
-def stability_of(shown, trial, marks: np.ndarray, key: str) -> Stability | None:
-    """Every k of a trial against the k in use; None where nothing was scored, or there is one k only.
+
+def stability_of(shown, trial, marks: np.ndarray, key: str) -> Stability:
+    """Every k of a trial against the k in use.
 
     Computed once for a key, which names snapshot, trial and labels: it holds while the thumb moves.
     """
-    if trial.table.k_max < 2 or not len(trial.scored):
-        return None
     with st.spinner(t("Comparing every k")):
         return _stability(shown, trial, marks, key)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _stability(_shown, _trial, _marks, key: str) -> Stability:
-    table, known = _trial.table, np.isin(_marks, ("good", "defect")).any()
+    table, known = _trial.table, int(np.isin(_marks, ("good", "defect")).sum())
     return stability(
         table.scores[:K_MAX],
         table.limits(_shown.settings.budget)[:K_MAX],
         _shown.settings.k,
         _marks if known else None,
         _shown.same_as_normal,
+        draws=int(np.clip(DRAWN / max(1, known), 200, 1000)),
     )
 
 
@@ -79,8 +80,8 @@ def recommendation_words(advice: Recommendation, k_now: int) -> str:
         )
     if advice.kind == FEW_FLIPS:
         return tn(
-            "From k = {low} to {high} no more than {n} image is flagged otherwise than at {now}; {k} is fine.",
-            "From k = {low} to {high} no more than {n} images are flagged otherwise than at {now}; {k} is fine.",
+            "From k = {low} to {high} no more than {n} image is flagged otherwise than at k = {now}, which is fine.",
+            "From k = {low} to {high} no more than {n} images are flagged otherwise than at k = {now}, which is fine.",
             advice.flips,
             **fields,
         )
@@ -102,7 +103,7 @@ def recommendation_words(advice: Recommendation, k_now: int) -> str:
     )
 
 
-def sweep_picture(found: Stability, marks_among_normals: int = 0) -> None:
+def sweep_picture(found: Stability) -> None:
     """The sweep over k in one picture, the k in use marked."""
     k_now = number(found.k_now)
     st.markdown(
@@ -120,6 +121,7 @@ def sweep_picture(found: Stability, marks_among_normals: int = 0) -> None:
             t("k"),
             columns=3 if len(panels) > 2 else 2,
             mark=(found.k_now, t("k = {k} in use", k=k_now)),
+            ends=(0.5, len(found.k) + 0.5),
             height=180,
         ),
         theme=None,
@@ -152,7 +154,7 @@ def stability_panels(found: Stability) -> list[Panel]:
     for title, band, more in (
         (t("ROC AUC"), labelled.roc_auc, {"top": 1.0}),
         (t("Average precision"), labelled.average_precision, {"top": 1.0}),
-        (t("Missed defects"), labelled.misses, {"whole": True}),
+        (t("Missed defects at the budget"), labelled.misses, {"whole": True}),
     ):
         if band is not None:
             panels.append(Panel(title, found.k, band.value, band.low, band.high, **more))

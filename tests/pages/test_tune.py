@@ -1,13 +1,21 @@
 """Tune: another k is seen before it is applied, and nothing changes before."""
 
+import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from dn2core.detect import changes
+from dn2core.explore.bootstrap import Estimate
+from dn2core.explore.stability import Recommendation, recommendation, stability
 from dn2core.project import run_pending
-from dn2core.project.snapshot import snapshot
+from dn2core.project.events import history
+from dn2core.project.labels import set_label
+from dn2core.project.snapshot import forget, snapshot
+from pages.parts.forms import form_words
+from pages.parts.k_stability import recommendation_words
 from tests.pages.app import filled, give, opened, texts
 from tests.pages.test_score import shade
 
@@ -185,3 +193,205 @@ def test_two_normals_have_no_k_to_move(store, fake_encoder, parts):
     at = opened("tune", project=filled(store, "Two", 2, scored=1).id)
     assert not at.exception and parts["slider"] == {}
     assert any("k = 1 is in use" in text for text in texts(at.main))
+
+
+def label(project, **words):
+    view = snapshot(project)
+    for word, positions in words.items():
+        for at in positions:
+            set_label(project, int(view.scored.ids[at]), word)
+
+
+def lost_at_two(project) -> np.ndarray:
+    """Have a k in use at which more is flagged than at 2; positions of what 2 would let pass."""
+    view = snapshot(project)
+    few = view.judge(2).flagged
+    k = next(k for k in range(3, view.table.k_max + 1) if (view.judge(k).flagged & ~few).any())
+    project.save_settings(replace(project.settings(), k=k))
+    return np.flatnonzero(view.judge(k).flagged & ~few)
+
+
+def sweep_titles(at) -> list[str]:
+    """Titles of the small charts in the picture of the sweep over k."""
+    [figure] = [json.loads(chart.proto.spec) for chart in at.get("plotly_chart") if "dn2_k_sweep" in chart.proto.id]
+    return [note["text"] for note in figure["layout"]["annotations"]]
+
+
+def test_how_much_hangs_on_k_without_labels(project, parts):
+    at = opened("tune", project=project.id)
+    assert not at.exception and not at.error
+    assert sweep_titles(at) == ["Verdicts that flip to the next k", "Rank correlation with k = 2", "k = 2 in use"]
+    view = snapshot(project)
+    found = stability(view.table.scores, view.table.limits(view.settings.budget), 2)
+    assert recommendation_words(recommendation(found), 2) in " ".join(texts(at.main))
+
+
+def test_labels_bring_three_more_charts(project, parts):
+    label(project, defect=range(12, 24))
+    titles = sweep_titles(opened("tune", project=project.id))
+    assert "Missed defects at the budget" in titles and "ROC AUC" not in titles
+    label(project, good=range(6))
+    at = opened("tune", project=project.id)
+    titles = sweep_titles(at)
+    assert titles[:5] == [
+        *("Verdicts that flip to the next k", "Rank correlation with k = 2"),
+        *("ROC AUC", "Average precision", "Missed defects at the budget"),
+    ]
+    assert "By 6 good parts and 12 defects with a label. They are few" in " ".join(texts(at.main))
+
+
+def test_every_k_is_compared_once_while_the_thumb_moves(project, parts, monkeypatch):
+    calls = []
+    monkeypatch.setattr("pages.parts.k_stability.stability", lambda *a, **b: calls.append(1) or stability(*a, **b))
+    at = opened("tune", project=project.id)
+    parts["release"] = 11
+    at.run()
+    parts["release"] = 30
+    at.run()
+    assert address(at)["k"] == "30" and calls == [1]
+    label(project, defect=[0])
+    at.run()
+    assert len(calls) == 2
+
+
+def test_a_known_defect_that_a_trial_would_miss_is_named_and_shown(project, parts, monkeypatch):
+    shown = {}
+    monkeypatch.setattr(
+        "pages.parts.components.gallery.gallery", lambda **given: shown.update({given["key"]: given["ids"]})
+    )
+    lost = lost_at_two(project)
+    view = snapshot(project)
+    at = opened("tune", project=project.id, k="2")
+    assert not at.warning
+    label(project, defect=lost.tolist())
+    at = opened("tune", project=project.id, k="2")
+    [warning] = [warning.value.replace("\\", "") for warning in at.warning]
+    assert f"{len(lost)} known defect" in warning and view.scored.names[lost[0]] in warning
+    assert shown[f"dn2_missed_gallery_{project.id}"] == view.scored.ids[lost].tolist()
+    at = opened("tune", project=project.id)  # nothing on trial
+    assert not at.warning
+
+
+def test_no_known_defect_missed_is_said_too(project, parts):
+    view = snapshot(project)
+    sure = int(np.argmax(view.judge().scores))
+    label(project, defect=[sure])
+    at = opened("tune", project=project.id, k="3")
+    assert view.judge(3).flagged[sure] and not at.warning
+    assert any("would not newly be missed" in text for text in texts(at.main))
+
+
+@pytest.mark.parametrize("form", ["kth", "density"])
+def test_another_score_on_trial_is_the_one_that_apply_would_bring(project, parts, form):
+    at = opened("tune", project=project.id, form=form, k="5")
+    assert not at.exception and not at.error
+    tried = parts["slider"]["sweep"]
+    view = snapshot(project)
+    before = view.judge()
+    assert form_words(form).formula.split(",")[0] in " ".join(texts(at.main)).replace("\\", "")
+    assert at.button(key="dn2_apply").label == f"Apply k = 5, {form_words(form).title}"
+    at.button(key="dn2_apply").click().run()
+    assert not at.exception and (project.settings().form, project.settings().k) == (form, 5)
+    assert address(at) == {"project": project.id}
+    after = snapshot(project).judge()
+    assert after.form == form and tried.limits[4] == after.limit and tried.flips[4] == len(changes(before, after))
+    at.button(key="dn2_undo_apply").click().run()
+    assert (project.settings().form, project.settings().k) == ("mean", 2)
+
+
+def test_the_choice_of_the_score_lives_in_the_address(project, parts):
+    at = opened("tune", project=project.id)
+    at.session_state["dn2_form"] = "kth"
+    at = opened("tune", project=project.id, form="nonsense")
+    assert not at.exception and at.button(key="dn2_apply").disabled
+    at = opened("tune", project=project.id, form="kth")
+    at.button(key="dn2_keep").click().run()
+    assert address(at) == {"project": project.id} and project.settings().form == "mean"
+
+
+def test_a_preset_brings_its_score(project, parts):
+    project.save_settings(replace(project.settings(), form="density"))
+    at = opened("tune", project=project.id)
+    at.button(key="dn2_preset_recommended").click().run()
+    assert address(at) == {"project": project.id, "form": "mean"}
+
+
+def test_apply_leaves_limits_alone_that_were_set_meanwhile_and_names_who(project, parts):
+    at = opened("tune", project=project.id, k="9")
+    project.save_settings(replace(project.settings(), budget=0.05, reject_budget=0.02))
+    at.session_state["dn2_who"] = SimpleNamespace(name="Ada")
+    at.button(key="dn2_apply").click().run()
+    settings = project.settings()
+    assert (settings.k, settings.budget, settings.reject_budget) == (9, 0.05, 0.02)
+    assert history(project, kinds=("settings",))[0].author == "Ada"
+
+
+def test_hostile_names_of_missed_defects_stay_literal(store, project, parts):
+    evil = "<b>**x**<img src=x>.jpg"
+    lost = int(lost_at_two(project)[0])
+    view = snapshot(project)
+    with project.db.write() as db:
+        db.execute("UPDATE items SET name = ? WHERE id = ?", (evil, int(view.scored.ids[lost])))
+    forget(project.id)
+    label(project, defect=[lost])
+    at = opened("tune", project=project.id, k="2")
+    assert not at.exception and "<img" not in at.warning[0].value and "img src" in at.warning[0].value
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_tiny_sets_with_labels(store, fake_encoder, parts, n):
+    project = filled(store, "Tiny", n, scored=3)
+    label(project, good=[0], defect=[1])
+    at = opened("tune", project=project.id, k="2", form="density")
+    assert not at.exception and not at.error
+    assert bool([c for c in at.get("plotly_chart") if "dn2_k_sweep" in c.proto.id]) == (n == 3)
+
+
+def test_normals_alone_have_no_sweep(store, fake_encoder, parts):
+    at = opened("tune", project=filled(store, "Alone", 5).id)
+    assert not at.exception and not at.error and not at.get("plotly_chart") and parts["slider"]
+
+
+ADVICE = {"k_from": 2, "k_to": 9, "k_recommended": 2, "flags": 14, "flips": 0}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"kind": "same_flags"}, "Any k from 2 to 9 gives the same 14 flags; 2 is fine."),
+        ({"kind": "same_flags", "flags": 1}, "Any k from 2 to 9 gives the same 1 flag; 2 is fine."),
+        ({"kind": "same_flags", "flags": 0}, "Any k from 2 to 9 flags nothing; 2 is fine."),
+        (
+            {"kind": "few_flips", "flips": 2},
+            "From k = 2 to 9 no more than 2 images are flagged otherwise than at k = 2, which is fine.",
+        ),
+        (
+            {"kind": "unstable", "k_from": 5, "k_recommended": 5},
+            "Around k = 2 flags change with k; from 5 to 9 they stay the same, so 5 is steadier.",
+        ),
+        ({"kind": "unstable", "k_to": 2}, "Flags change from each k to the next: no k is steadier than another."),
+        (
+            {"kind": "labels_prefer", "k_recommended": 7, "gain": Estimate(0.031, 0.012, 0.05)},
+            "Any k from 2 to 9 tells the labelled images apart better than 2, by more than chance: "
+            "at k = 7, ROC AUC is 3.1 points higher (1.2 to 5.0).",
+        ),
+        ({"kind": "not_defined"}, ""),
+    ],
+)
+def test_the_recommendation_in_words(change, said):
+    assert recommendation_words(Recommendation(**{**ADVICE, **change}), 2) == said
+
+
+def test_another_k_that_is_recommended_can_be_tried(project, parts, monkeypatch):
+    advice = Recommendation(**{**ADVICE, "kind": "unstable", "k_from": 5, "k_recommended": 5})
+    monkeypatch.setattr("pages.parts.k_stability.recommendation", lambda found: advice)
+    at = opened("tune", project=project.id)
+    at.button(key="dn2_try_k").click().run()
+    assert address(at)["k"] == "5" and parts["slider"]["k"] == 5 and project.settings().k == 2
+
+
+def test_a_reopened_state_is_only_looked_at(project, parts):
+    project.save_settings(replace(project.settings(), k=9))
+    first = history(project, kinds=("delivery",))[-1]
+    at = opened("tune", project=project.id, state=str(first.id), k="5")
+    assert not at.exception and at.button(key="dn2_apply").disabled and project.settings().k == 9
