@@ -34,10 +34,7 @@ def score(name: str, paths: list[str], *, csv: str | None = None, k: int | None 
     if k is not None:
         Settings(k=k)  # refuses one that is out of range, before anything is copied
     listing, store = list_files(paths), Store(data_dir())
-    project = _find(store, name)
-    if project is None:
-        known = ", ".join(sorted(card.name for card in store.projects())) or "none"
-        raise NotFound("CLI_NO_PROJECT", name=name, known=known)
+    project = find_project(store, name)
     if project.state() is None:
         raise NotFound("NO_NORMALS")
     batch = _take_in(store, project, "scored", listing)
@@ -51,6 +48,20 @@ def score(name: str, paths: list[str], *, csv: str | None = None, k: int | None 
         Path(csv).write_bytes(results_csv(snapshot, judgement, positions=rows, names=files, labels=labels(project)))
         print(f"Results: {csv}")
     return 0 if names else 1
+
+
+def find_project(store: Store, name: str) -> Project:
+    """The project of this id or name.
+
+    Raises:
+        NotFound: CLI_NO_PROJECT when none has it.
+        Refused: CLI_SAME_NAMES when several have the name.
+    """
+    project = _find(store, name)
+    if project is None:
+        known = ", ".join(sorted(card.name for card in store.projects())) or "none"
+        raise NotFound("CLI_NO_PROJECT", name=name, known=known)
+    return project
 
 
 def _find(store: Store, name: str) -> Project | None:

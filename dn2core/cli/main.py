@@ -60,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--csv", metavar="FILE", help="write the results there")
     score.add_argument("--k", type=int, help="nearest normals in a score (default: the project's)")
 
+    report = _command(commands, "report", _report, "write a report of a project for people who were not there")
+    report.add_argument("project", metavar="PROJECT", help="its name, or its id")
+    report.add_argument("--html", metavar="FILE", required=True, help="write the report there, one file for all")
+    report.add_argument("--csv", metavar="FILE", help="write all results there")
+    report.add_argument("--state", metavar="ENTRY", type=int, help="as that entry of the history left the project")
+
     _command(commands, "doctor", _doctor, "check this installation; exit code 1 when something is wrong")
 
     bench = _command(commands, "bench", None, "measure against published numbers")
@@ -100,6 +106,12 @@ def _score(options) -> int:
     from dn2core.cli.images import score
 
     return score(options.project, options.images, csv=options.csv, k=options.k)
+
+
+def _report(options) -> int:
+    from dn2core.cli.report import report
+
+    return report(options.project, html=options.html, csv=options.csv, state=options.state)
 
 
 def _doctor(options) -> int:

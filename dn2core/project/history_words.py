@@ -49,8 +49,8 @@ def calibration_word(name: str, say: Say = ENGLISH) -> str:
     t = say.t
     words = {
         "leave_one_out": t("each normal against the others"),
-        "lots": t("each normal against those of other lots"),
-        "held_out": t("normals that are held out"),
+        "lots": t("each normal against other lots"),
+        "held_out": t("held-out normals"),
     }
     return words.get(name, name)
 

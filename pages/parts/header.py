@@ -3,7 +3,7 @@
 import logging
 import secrets
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
@@ -118,14 +118,19 @@ def moment(value) -> str:
         value = datetime.fromtimestamp(value, UTC)
     if value.tzinfo is None:
         value = value.replace(tzinfo=UTC)
-    try:
-        zone = ZoneInfo(st.context.timezone or "UTC")
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        zone = UTC
+    zone = time_zone()
     try:
         return format_datetime(value.astimezone(zone), "d MMM y, HH:mm", locale=language())
     except Exception:  # a language that Babel has no calendar for
         return format_datetime(value.astimezone(zone), "d MMM y, HH:mm", locale="en")
+
+
+def time_zone() -> tzinfo:
+    """The reader's zone, as the browser tells it; UTC where it does not."""
+    try:
+        return ZoneInfo(st.context.timezone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
 
 
 def empty_state(

@@ -7,6 +7,8 @@ read as they are (no compile step), so another language is one more folder.
 import html
 import io
 import re
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
@@ -20,11 +22,12 @@ from babel.numbers import format_decimal
 from dn2core.errors import SENTENCES, DN2Error
 from dn2core.ingest.names import show
 
-__all__ = ["distinct", "language", "md", "number", "plain", "sentence", "show", "t", "tn"]
+__all__ = ["distinct", "language", "md", "number", "plain", "sentence", "show", "speaking", "t", "tn"]
 
 LOCALES = Path(__file__).resolve().parents[2] / "locales"
 SENTENCE = 2000  # characters; whole sentences pass here, labels are cut where they are made
 JOINER = "\u2060"  # invisible and without width: keeps two characters from meaning something together
+_spoken: ContextVar[str | None] = ContextVar("spoken", default=None)
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 PAIRS = re.compile(r"(:|@|www(?=\.)|(?:(?<=\s)|^)[<>~-](?=[->=]))", re.IGNORECASE)
 
@@ -88,7 +91,17 @@ def plain(text: object) -> str:
 
 def language() -> str:
     """The best language we have for this reader: ?lang=, else the browser's, else English."""
-    return _best(_asked(), LOCALES)
+    return _spoken.get() or _best(_asked(), LOCALES)
+
+
+@contextmanager
+def speaking(name: str):
+    """All texts inside are in this language: for what is made where there is no reader to ask."""
+    before = _spoken.set(name)
+    try:
+        yield
+    finally:
+        _spoken.reset(before)
 
 
 def _asked() -> tuple[str, ...]:

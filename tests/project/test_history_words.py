@@ -63,7 +63,7 @@ def test_what_happened_in_one_line(entry, words):
         ),
         ({"normalise": False}, "features of unit length → raw"),
         ({"form": "kth"}, "score form Mean of the squared distances → Squared distance to the k-th"),
-        ({"calibration": "held_out"}, "limits rest on each normal against the others → normals that are held out"),
+        ({"calibration": "held_out"}, "limits rest on each normal against the others → held-out normals"),
         (
             {"backbone": "of another version", "preset": "gone"},
             "network EfficientNet-Lite0 → of another version, preset The whole image → gone",

@@ -1,0 +1,361 @@
+"""A snapshot of a project as a report for people who were not there."""
+
+import platform
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dn2core import __version__
+from dn2core.detect import PASS, REJECT, REVIEW, Judgement, form_of
+from dn2core.detect.calibration import Forecast, forecast
+from dn2core.detect.calibration import Limit as Calibration
+from dn2core.explore.evaluation import Evaluation, Share
+from dn2core.project import events
+from dn2core.project.evaluate import evaluation
+from dn2core.project.history_words import (
+    backbone_word,
+    calibration_word,
+    event_words,
+    preset_word,
+    setting_name,
+    setting_value,
+)
+from dn2core.project.labels import DEFECT, GOOD, UNSURE, Label, labels, labels_of
+from dn2core.project.snapshot import Snapshot
+from dn2core.report import html
+from dn2core.report.figures import CODES
+from dn2core.report.say import ENGLISH, Say
+
+if TYPE_CHECKING:
+    from dn2core.project.project import Project
+
+SOFTWARE = ("torch", "openvino", "faiss-cpu", "numpy", "scipy", "pillow", "streamlit")
+
+
+def report_of(
+    project: "Project",
+    view: Snapshot,
+    judged: Judgement,
+    *,
+    author: str = "",
+    when: datetime,
+    say: Say = ENGLISH,
+    most: int = html.MOST_PICTURES,
+) -> html.Report:
+    """What `report_html` needs to tell of a snapshot.
+
+    Of a snapshot of the past the report tells what was known then: the labels and the history up to its entry.
+
+    Args:
+        judged: the verdicts to report, of this snapshot.
+        author: who has it made.
+        when: the moment; all times are told in its zone.
+        say: the sentences' language.
+        most: pictures at most, among the flagged ones and among the missed defects each.
+    """
+    entries = _entries(project, view)
+    known = known_labels(project, view)
+    marks = labels_of(view.scored, known)
+    flagged = _ranked(judged, judged.flagged)
+    missed = _ranked(judged, (marks == DEFECT) & (judged.verdicts == PASS))
+    return html.Report(
+        project=view.name,
+        made_at=when,
+        author=author,
+        state=_state(view),
+        answer=_answer(view, judged, say),
+        counts=_counts(judged, marks),
+        settings=tuple(_settings(view, judged, say)),
+        limits=tuple(_limits(judged, say)),
+        forecasts=tuple(_forecasts(view, judged, say)),
+        warnings=tuple(_warnings(view, judged, len(missed), say)),
+        normal_scores=judged.normal_scores,
+        scored_scores=judged.scores,
+        map=_map(project, view, judged),
+        flagged=_pictures(project, view, judged, flagged[:most], known),
+        flagged_total=len(flagged),
+        missed=_pictures(project, view, judged, missed[:most], known),
+        missed_total=len(missed),
+        history=tuple(
+            html.Event(datetime.fromtimestamp(entry.at, UTC), entry.author, event_words(entry, say))
+            for entry in entries
+        ),
+        evaluation=tuple(_evaluation(evaluation(view, judged, marks), say)),
+        software=tuple(software()),
+    )
+
+
+def history_entry(view: Snapshot) -> int | None:
+    """Id of the entry of the history that a snapshot of the past belongs to; None for one of the present."""
+    return view.generation[2] if view.generation[1] == "event" else None
+
+
+def known_labels(project: "Project", view: Snapshot) -> dict[int, Label]:
+    """The labels in force, by image id; of a snapshot of the past, those of that time."""
+    return labels(project) if history_entry(view) is None else labels_after(_entries(project, view))
+
+
+def labels_after(entries: Iterable[events.Event]) -> dict[int, Label]:
+    """The labels in force after the newest of these entries, by image id; newest first, as `history` gives them."""
+    last: dict[int, Label] = {}
+    for entry in entries:
+        if entry.kind == "label" and entry.image_id not in last:
+            details = entry.details
+            last[entry.image_id] = Label(
+                entry.image_id, details["label"], details.get("note", ""), entry.author, entry.at, entry.id
+            )
+    return {image: label for image, label in last.items() if label.label}
+
+
+def software() -> list[tuple[str, str]]:
+    """(name, version) of what computes; what is not installed is left out."""
+    found = [("DN2", __version__), ("Python", platform.python_version())]
+    for name in SOFTWARE:
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _entries(project: "Project", view: Snapshot) -> list[events.Event]:
+    past = history_entry(view)
+    return [entry for entry in events.history(project) if past is None or entry.id <= past]
+
+
+def _ranked(judged: Judgement, which: np.ndarray) -> np.ndarray:
+    """(.,) positions, the most unusual first."""
+    at = np.flatnonzero(which)
+    return at[np.argsort(-judged.scores[at], kind="stable")]
+
+
+def _state(view: Snapshot) -> html.State:
+    state = view.state
+    return html.State(
+        version=state.version,
+        normals=len(view.normals),
+        created=datetime.fromtimestamp(state.created, UTC),
+        reason=state.reason,
+        fingerprint=state.fingerprint,
+        backbone=backbone_word(state.backbone),
+        preset=preset_word(state.preset),
+    )
+
+
+def _answer(view: Snapshot, judged: Judgement, say: Say) -> str:
+    t = say.t
+    if judged.calibration is None:
+        return t("One normal is too few for a limit, so nothing is judged yet.")
+    return t(
+        "{flagged} of {n} flagged · limit {limit} at k = {k} · judged by normals version {version}",
+        flagged=say.number(int(judged.flagged.sum())),
+        n=say.number(len(judged.scores)),
+        limit=say.raw(judged.limit),
+        k=say.number(judged.k),
+        version=say.number(view.state.version),
+    )
+
+
+def _counts(judged: Judgement, marks: np.ndarray) -> html.Counts:
+    verdicts = [int((judged.verdicts == name).sum()) for name in (PASS, REVIEW, REJECT)]
+    said = [int((marks == name).sum()) for name in (GOOD, DEFECT, UNSURE)]
+    return html.Counts(len(judged.scores), *verdicts, *said)
+
+
+def _settings(view: Snapshot, judged: Judgement, say: Say):
+    """(label, value) of all that turns vectors into verdicts."""
+    t, settings = say.t, view.settings
+    yield setting_name("k", say), say.number(judged.k)
+    yield _capital(setting_name("form", say)), setting_value("form", settings, say)
+    yield t("Formula"), form_of(judged.form).formula
+    for name in ("budget", "reject_budget"):
+        yield _capital(setting_name(name, say)), setting_value(name, settings, say)
+    if judged.calibrated_on:
+        yield _capital(setting_name("calibration", say)), calibration_word(judged.calibrated_on, say)
+    yield _capital(setting_name("normalise", say)), setting_value("normalise", settings, say)
+    if len(view.held):
+        yield t("Held-out normals"), say.number(len(view.held))
+    lots = {lot for lot in view.normals.lots if lot}
+    if lots:
+        yield t("Lots of the normals"), say.number(len(lots))
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _limits(judged: Judgement, say: Say):
+    t = say.t
+    if judged.calibration is None:
+        return
+    if judged.reject_budget is None:
+        yield html.Limit(t("limit"), judged.limit, _came_about(judged, judged.calibration, t("flagged"), say))
+        return
+    yield html.Limit(t("limit for review"), judged.limit, _came_about(judged, judged.calibration, t("flagged"), say))
+    yield html.Limit(
+        t("limit for rejects"), judged.reject_limit, _came_about(judged, judged.rejection, t("rejected"), say)
+    )
+
+
+def _came_about(judged: Judgement, limit: Calibration, done: str, say: Say) -> str:
+    words = say.t(
+        "The budget: {budget} good parts may be {done}. Of {n} scores of good parts ({basis}), {above} lie above it.",
+        budget=say.one_in(limit.budget),
+        done=done,
+        n=say.number(limit.forecast.n),
+        basis=calibration_word(judged.calibrated_on, say),
+        above=say.number(limit.forecast.above),
+    )
+    return words if limit.supported else f"{words} {say.t('That budget cannot be promised yet.')}"
+
+
+def _refusal(limit: Calibration, say: Say) -> str:
+    return say.tn(
+        "{n} score of good parts cannot promise {budget}: with 95 % confidence they support {best} at best; "
+        "{more} more are needed.",
+        "{n} scores of good parts cannot promise {budget}: with 95 % confidence they support {best} at best; "
+        "{more} more are needed.",
+        limit.forecast.n,
+        budget=say.one_in(limit.budget),
+        best=say.one_in(limit.best_budget),
+        more=say.number(limit.more_needed),
+    )
+
+
+def _forecasts(view: Snapshot, judged: Judgement, say: Say):
+    """What each kind of reference expects above the limit in force."""
+    for kind in view.references if judged.calibration else ():
+        ahead = _ahead(view, judged, kind)
+        yield html.Forecast(
+            _capital(calibration_word(kind, say)),
+            ahead.expected,
+            ahead.low,
+            ahead.high,
+            _rests_on(ahead, kind == judged.calibrated_on, say),
+        )
+
+
+def _ahead(view: Snapshot, judged: Judgement, kind: str) -> Forecast:
+    if kind == judged.calibrated_on:
+        return judged.calibration.forecast
+    table = view.table_on(kind)
+    scores = table.judge(judged.k, judged.budget).reference_scores
+    return forecast(scores, judged.limit, table.reference.lots)
+
+
+def _rests_on(ahead: Forecast, in_force: bool, say: Say) -> str:
+    t = say.t
+    parts = [t("{n} scores, {above} above the limit.", n=say.number(ahead.n), above=say.number(ahead.above))]
+    if ahead.design_effect > 1.05:
+        worth = say.number(max(1, round(ahead.n_effective)))
+        parts.append(t("Images of a lot are alike: they say as much as {worth} independent ones.", worth=worth))
+    if in_force:
+        parts.append(t("The limit rests on these."))
+    return " ".join(parts)
+
+
+def _warnings(view: Snapshot, judged: Judgement, missed: int, say: Say):
+    t, tn = say.t, say.tn
+    past = history_entry(view)
+    if past is not None:
+        yield t("This is a state of the past: entry {entry} of the history.", entry=say.number(past))
+    if missed:
+        yield tn("{n} known defect passes.", "{n} known defects pass.", missed)
+    if judged.calibration is not None:
+        if not judged.reliable:
+            n = say.number(len(judged.reference_scores))
+            yield t("The limits rest on {n} scores of good parts only and are unreliable.", n=n)
+        limits = [judged.calibration] + ([judged.rejection] if judged.reject_budget is not None else [])
+        yield from (_refusal(limit, say) for limit in limits if not limit.supported)
+        yield from _lots_differ(view, judged, say)
+    if view.lost:
+        yield tn(
+            "The stored picture of {n} scored image is lost, so it is not judged.",
+            "The stored pictures of {n} scored images are lost, so they are not judged.",
+            view.lost,
+        )
+    if view.waiting:
+        yield tn(
+            "{n} image is still being encoded and is not judged yet.",
+            "{n} images are still being encoded and are not judged yet.",
+            view.waiting,
+        )
+
+
+def _lots_differ(view: Snapshot, judged: Judgement, say: Say):
+    """That good parts of another lot lie above the limit more often than the forecast in force leaves room for."""
+    if "lots" not in view.references or judged.calibrated_on == "lots":
+        return
+    lots = _ahead(view, judged, "lots")
+    if lots.expected > judged.calibration.forecast.high:
+        yield say.t(
+            "The lots differ: about {lots} of good parts from another lot would be flagged, not {images}.",
+            lots=say.percent(100 * lots.expected),
+            images=say.percent(100 * judged.calibration.forecast.expected),
+        )
+
+
+def _map(project: "Project", view: Snapshot, judged: Judgement) -> html.MapPoints:
+    drawn = project.map(view)  # normals first, then scored images, as the codes below
+    code = {name: at for at, name in enumerate(CODES)}
+    codes = [code["normal"]] * len(view.normals) + [code[name] for name in judged.verdicts.tolist()]
+    return html.MapPoints(drawn.xy, np.array(codes, np.int64))
+
+
+def _pictures(
+    project: "Project", view: Snapshot, judged: Judgement, positions: np.ndarray, known: dict[int, Label]
+) -> tuple[html.Picture, ...]:
+    """Scored images at these positions, each with its nearest normals and what people said of it."""
+    near = {at: view.neighbours_of(int(view.scored.ids[at]), judged.k) for at in positions.tolist()}
+    wanted = view.scored.ids[positions].tolist()
+    wanted += [one.item_id for found in near.values() for one in found[: html.NEIGHBOURS]]
+    ids = list(dict.fromkeys(wanted))
+    jpegs = dict(zip(ids, project.thumbnails(ids), strict=True))
+
+    def picture(at: int) -> html.Picture:
+        said = known.get(int(view.scored.image_ids[at]))
+        return html.Picture(
+            name=view.scored.names[at],
+            jpeg=jpegs[int(view.scored.ids[at])],
+            verdict=str(judged.verdicts[at]),
+            percentile=float(judged.percentiles[at]),
+            multiple=float(judged.multiples[at]),
+            score=float(judged.scores[at]),
+            label=said.label if said else "",
+            note=said.note if said else "",
+            author=said.author if said else "",
+            neighbours=tuple(
+                html.NearNormal(one.name, jpegs.get(one.item_id, b""), one.times, one.distance) for one in near[at]
+            ),
+        )
+
+    return tuple(picture(at) for at in positions.tolist())
+
+
+def _evaluation(found: Evaluation, say: Say):
+    """(label, value); nothing where a class is missing."""
+    t = say.t
+    if found.roc_auc is None:
+        return
+    yield t("Good parts and defects that count"), f"{say.number(found.good)} · {say.number(found.defects)}"
+    yield t("Missed defects"), _share(found.confusion.escapes, say)
+    yield t("False alarms"), _share(found.confusion.false_alarms, say)
+    for name, one in ((t("ROC AUC"), found.roc_auc), (t("Average precision"), found.average_precision)):
+        value, low, high = (say.percent(100 * number) for number in one)
+        yield name, t("{value} (95 % interval {low} to {high})", value=value, low=low, high=high)
+    if found.excluded:
+        yield t("Left out, for they are normals as well"), say.number(found.excluded)
+
+
+def _share(share: Share, say: Say) -> str:
+    return say.t(
+        "{count} of {of}: {value} (95 % interval {low} to {high})",
+        count=say.number(share.count),
+        of=say.number(share.of),
+        value=say.percent(100 * share.value),
+        low=say.percent(100 * share.low),
+        high=say.percent(100 * share.high),
+    )
