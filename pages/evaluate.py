@@ -8,7 +8,7 @@ from dn2core.project.labels import labels, labels_of
 from pages.parts.browse import browse
 from pages.parts.detail import open_detail
 from pages.parts.enough import enough, lonely_ids
-from pages.parts.evaluated import answer, cell_of, charts, confusion_table, left_out
+from pages.parts.evaluated import answer, cell_head, cell_of, charts, confusion_table, left_out, numbers
 from pages.parts.header import empty_state, need_project, problem, project_header
 from pages.parts.label_upload import label_upload
 from pages.parts.links import link
@@ -104,16 +104,19 @@ def _evaluated(project, shown, judged, marks, chosen, key: str) -> None:
         found = _found(shown, judged, marks, key)
     limited = judged.limit == judged.limit
     answer(found, limited)
+    # Beside each other where there is room, else one under the other.
+    with st.container(horizontal=True, gap="large", key="dn2_evaluated"):
+        with st.container(width="stretch", gap="small"):
+            numbers(found, limited)
+        with st.container(width=430, gap="small"):
+            confusion_table(found, limited, chosen)
     left_out(found)
-    left, right = st.columns([7, 4], gap="large")
-    with left:
-        charts(found, judged)
-    with right:
-        confusion_table(found, limited, chosen)
+    charts(found, judged)
     if not limited:
         return
     if chosen is not None:
         positions = in_cell(shown, judged, marks, *chosen)
+        cell_head(chosen)
         _gallery(project, shown, judged, positions, key=f"dn2_cell_{'_'.join(chosen)}", stamp=(key, chosen))
         return
     for name, title, positions in (

@@ -17,30 +17,37 @@ def cell_of(params) -> tuple[str, str] | None:
 
 
 def answer(found, limited: bool) -> None:
-    """The answer at the current limits, and how well scores tell good parts from defects at any limit."""
+    """What becomes of the labelled images at the current limits."""
     if limited:
         st.markdown(f"#### {answer_words(found)}")
     else:
         st.markdown(t("One normal is too few for a limit, so nothing is judged yet. Add more normals."))
-    table = found.confusion
-    numbers = [
-        (t("ROC AUC"), found.roc_auc, t("How often a defect scores higher than a good part; 0.5 is chance.")),
+
+
+def numbers(found, limited: bool) -> None:
+    """How well scores tell good parts from defects at any limit, and the shares at the current one."""
+    top, bottom = st.columns(2, gap="small"), st.columns(2, gap="small")
+    for column, label, estimate, why in (
+        (top[0], t("ROC AUC"), found.roc_auc, t("How often a defect scores higher than a good part; 0.5 is chance.")),
         (
+            top[1],
             t("Average precision"),
             found.average_precision,
             t("Share of defects among what is flagged, averaged over all limits; it depends on how many are defects."),
         ),
-    ]
-    with st.container(horizontal=True, gap="small"):
-        for label, estimate, why in numbers:
+    ):
+        with column:
             _metric(label, *(_area(part) for part in estimate or (None, None, None)), why)
-        if limited:
-            for label, share, why in (
-                (t("Defects missed"), table.escapes, t("Share of the known defects that pass.")),
-                (t("Good parts flagged"), table.false_alarms, t("Share of the known good parts that do not pass.")),
-            ):
-                parts = (None if part is None else percent(100 * part) for part in (share.value, share.low, share.high))
-                _metric(label, *parts, why)
+    if not limited:
+        return
+    table = found.confusion
+    for column, label, share, why in (
+        (bottom[0], t("Defects missed"), table.escapes, t("Share of the known defects that pass.")),
+        (bottom[1], t("Good parts flagged"), table.false_alarms, t("Share of the known good parts that do not pass.")),
+    ):
+        parts = (None if part is None else percent(100 * part) for part in (share.value, share.low, share.high))
+        with column:
+            _metric(label, *parts, why)
 
 
 def answer_words(found) -> str:
@@ -163,10 +170,19 @@ def confusion_table(found, limited: bool, chosen: tuple[str, str] | None) -> Non
                 on_click=_choose,
                 args=(None if (label, name) == chosen else f"{label}-{name}",),
             )
-    if chosen is not None:
-        st.markdown(f"**{_cell_words(*chosen)}**")
+
+
+def cell_head(chosen: tuple[str, str]) -> None:
+    """Which images the gallery below holds, and the way back to misses and false alarms."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_cell_head"):
+        st.markdown(f"##### {_cell_words(*chosen)}", width="content")
         st.button(
-            t("Show misses and false alarms"), key="dn2_cell_close", type="tertiary", on_click=_choose, args=(None,)
+            t("Show misses and false alarms"),
+            key="dn2_cell_close",
+            type="tertiary",
+            icon=":material/close:",
+            on_click=_choose,
+            args=(None,),
         )
 
 

@@ -74,7 +74,7 @@ def panels_figure(
         figure.layout.annotations[i].update(x=figure.get_subplot(**at).xaxis.domain[0])
         _add_panel(figure, panel, at)
         if mark is not None:
-            _add_mark(figure, mark, at, words=i == 0)
+            _add_mark(figure, mark, at, words=i == min(1, len(panels) - 1), right=mark[0] > np.mean(panel.x))
         lowest = i + columns >= len(panels)
         figure.update_xaxes(title=x_title if lowest else None, range=ends, **at)
         if log:
@@ -126,20 +126,20 @@ def _add_panel(figure: go.Figure, panel: Panel, at: dict) -> None:
         figure.update_yaxes(dtick=1, **at)
 
 
-def _add_mark(figure: go.Figure, mark: tuple[float, str], at: dict, *, words: bool) -> None:
+def _add_mark(figure: go.Figure, mark: tuple[float, str], at: dict, *, words: bool, right: bool) -> None:
     x, said = mark
     colour = "#E6E8EB" if dark() else "#1F2630"
     figure.add_vline(x=x, line={"color": colour, "width": 1, "dash": "dot"}, **at)
     if words:
         figure.add_annotation(
             x=x,
-            y=1,
+            y=0,
             yref="y domain",
             text=said,
             showarrow=False,
-            xanchor="left",
-            yanchor="top",
-            xshift=4,
+            xanchor="right" if right else "left",
+            yanchor="bottom",
+            xshift=-4 if right else 4,
             font={"size": 12, "color": colour},
             **at,
         )
