@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from dn2core.detect import PASS, changes
+from dn2core.detect import PASS, ScoreTable, changes
 from dn2core.detect.costs import Prices
 from dn2core.errors import DN2Error
 from dn2core.project.impact import compared
 from dn2core.project.labels import DEFECT, labels, labels_of
-from dn2core.project.settings import Settings
+from dn2core.project.settings import K_MAX, Settings
 from pages.parts import limit_draft
-from pages.parts.basis import basis_of, basis_table, difference, difference_words, kind_words
+from pages.parts.basis import basis_of, basis_table, difference, difference_words, drawn_lots, kind_words
 from pages.parts.browse import browse
 from pages.parts.charts import score_histogram
 from pages.parts.components.who import author
@@ -24,6 +24,7 @@ from pages.parts.held_out import held_panel
 from pages.parts.impact import changed_normals
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.limits import (
+    budget_words,
     expected_words,
     interval_words,
     lots_worth,
@@ -32,7 +33,7 @@ from pages.parts.limits import (
     workload,
 )
 from pages.parts.links import go
-from pages.parts.look import ICONS, one_in, plot_config, raw, verdict
+from pages.parts.look import ICONS, plot_config, raw, verdict
 from pages.parts.lots import lots_panel
 from pages.parts.opened import wanted_image
 from pages.parts.results import judged_item, most_unusual_first
@@ -114,6 +115,12 @@ def _other_table(_shown, key: str, calibration: str):
     return _shown.table_on(calibration)
 
 
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _drawn_table(_shown, key: str) -> ScoreTable:
+    reference = drawn_lots(_shown.bank, _shown.references["lots"].lots, K_MAX)
+    return ScoreTable(_shown.loo, _shown.found, form=_shown.settings.form, reference=reference)
+
+
 def _judged(shown, settings: Settings):
     return _table(shown, settings.calibration).judge(settings.k, settings.budget, settings.reject_budget)
 
@@ -137,6 +144,7 @@ def _answer(shown, before, after, known: np.ndarray) -> None:
     if after.reject_budget is not None:
         st.markdown(workload(after))
         if len(shown.scored):
+            st.caption(tn("The {n} scored image:", "The {n} scored images:", len(shown.scored)))
             number_row(
                 [
                     (f"{ICONS[name]} {verdict(name).word}", number(int(np.sum(after.verdicts == name))))
@@ -221,7 +229,7 @@ def _budgets(project, saved: Settings, draft: limit_draft.Draft) -> None:
         **({"dn2_reject": reject_n} if second else {}),
     )
     st.number_input(
-        t("Good parts that may be flagged: 1 in"),
+        t("Flag at most 1 good part in"),
         step=1.0,
         format="%.6g",
         key="dn2_one_in",
@@ -239,7 +247,7 @@ def _budgets(project, saved: Settings, draft: limit_draft.Draft) -> None:
         args=(saved,),
     )
     st.toggle(
-        t("Reject outright above a second limit"),
+        t("Reject above a second limit"),
         key="dn2_second",
         on_change=_second,
         args=(saved, draft.settings.budget),
@@ -247,7 +255,7 @@ def _budgets(project, saved: Settings, draft: limit_draft.Draft) -> None:
     )
     if second:
         st.number_input(
-            t("Good parts that may be rejected: 1 in"),
+            t("Reject at most 1 good part in"),
             step=1.0,
             format="%.6g",
             key="dn2_reject",
@@ -317,12 +325,12 @@ def _choice(saved: Settings, draft: Settings) -> str:
     """What Apply would write, in few words."""
     parts = []
     if draft.budget != saved.budget:
-        parts.append(one_in(draft.budget))
+        parts.append(budget_words(draft.budget))
     if draft.reject_budget != saved.reject_budget:
         parts.append(
             t("no second limit")
             if draft.reject_budget is None
-            else t("reject {budget}", budget=one_in(draft.reject_budget))
+            else t("reject {budget}", budget=budget_words(draft.reject_budget))
         )
     if draft.calibration != saved.calibration:
         parts.append(kind_words()[draft.calibration])
@@ -374,6 +382,7 @@ def _distribution(judged) -> None:
         key="dn2_limits_chart",
         alt=t("Histograms of the scores that the limit rests on and of scored images, with the limits"),
     )
+    st.caption(t("Normals: {kind}.", kind=kind_words()[judged.calibrated_on]))
 
 
 def _what_changes(project, shown, before, after, known: np.ndarray) -> None:
@@ -464,10 +473,13 @@ def _rests_on(shown, saved: Settings, draft: Settings, after) -> None:
             horizontal=True,
             on_change=lambda: _try(saved, rest=st.session_state["dn2_rest"]),
         )
+    elif any(shown.normals.lots):
+        st.caption(t("All normals belong to one lot, so nothing tells how another lot would score. Two are needed."))
     else:
         st.caption(t("Name lots or hold out normals below to see their forecasts beside this one."))
     if "lots" in bases:
-        found = difference(bases["leave_one_out"], bases["lots"])
+        drawn = basis_of(_drawn_table(shown, repr(shown.generation)), draft.k, draft.budget)
+        found = difference(bases["leave_one_out"], bases["lots"], drawn)
         if found.matters:
             st.warning(md(difference_words(found)), icon=":material/warning:")
         else:
@@ -515,7 +527,7 @@ def _costs(shown, before, after, saved: Settings, known: np.ndarray) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.plotly_chart(
-            cost_figure(view.costs, before.limit),
+            cost_figure(view.costs, prices, before.limit),
             theme=None,
             config=plot_config(),
             key="dn2_cost_chart",
@@ -534,7 +546,7 @@ def _use(saved: Settings, after, limit: float) -> None:
         st.caption(t("No budget flags every part: that is to look at each one by hand."))
         return
     st.button(
-        t("Use this limit: {budget}", budget=one_in(budget)),
+        t("Use this limit: {budget}", budget=budget_words(budget)),
         key="dn2_use_cheapest",
         icon=":material/arrow_upward:",
         on_click=_try,

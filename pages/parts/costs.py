@@ -63,32 +63,30 @@ def at_limit(costs: Costs, limit: float) -> int:
     return max(0, int(np.searchsorted(costs.limits, limit, side="right")) - 1)
 
 
-def cost_figure(costs: Costs, limit: float) -> go.Figure:
+def cost_figure(costs: Costs, prices: Prices, limit: float) -> go.Figure:
     """Cost per 1,000 parts over the limit, split in false rejects and escapes, with both limits as labelled lines."""
     best = costs.best_limit
     at = _drawn(costs, limit)
-    # With the shares that they are made of, the two prices show in the curves.
     figure = go.Figure()
     x = costs.limits[at].astype(np.float32)
-    for values, colour, name, width in (
-        (costs.false_rejects, NORMAL, t("false rejects"), 1.5),
-        (costs.escapes, REVIEW, t("escapes"), 1.5),
+    for values, price, colour, name in (
+        (costs.false_rejects, prices.false_reject, NORMAL, t("by false rejects")),
+        (costs.escapes, prices.escape, REVIEW, t("by escapes")),
     ):
         figure.add_scatter(
             x=x,
-            y=values[at].astype(np.float32),
+            y=(values[at] * price).astype(np.float32),
             mode="lines",
-            line={"color": colour, "width": width, "shape": "hv", "dash": "dot"},
+            line={"color": colour, "width": 1.5, "shape": "hv", "dash": "dot"},
             name=name,
-            yaxis="y2",
-            hovertemplate="%{y:.1f} " + name + "<extra></extra>",
+            hovertemplate="%{y:.4g} " + name + "<extra></extra>",
         )
     figure.add_scatter(
         x=x,
         y=costs.cost[at].astype(np.float32),
         mode="lines",
         line={"color": PLAIN, "width": 2.5, "shape": "hv"},
-        name=t("cost"),
+        name=t("cost in all"),
         hovertemplate="%{x:.3g}: %{y:.4g}<extra></extra>",
     )
     figure.update_layout(
@@ -98,10 +96,9 @@ def cost_figure(costs: Costs, limit: float) -> go.Figure:
         legend={"orientation": "h", "y": 1.14, "yanchor": "bottom", "x": 0, "itemclick": False},
         margin={"t": 70},
         hovermode="x",
-        yaxis2={"overlaying": "y", "side": "right", "rangemode": "tozero", "showgrid": False, "title": t("parts")},
     )
     figure.update_xaxes(title=t("limit (how unusual)"))
-    figure.update_layout(yaxis={"rangemode": "tozero", "title": t("cost per {of} parts", of=number(OF))})
+    figure.update_yaxes(title=t("cost per {of} parts", of=number(OF)), rangemode="tozero")
     limit_line(figure, limit)
     return second_line(figure, best, t("cheapest {value}", value=raw(best)), PASS, left=best < limit)
 

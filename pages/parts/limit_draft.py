@@ -77,7 +77,7 @@ def share(word: str) -> float:
 
 def one_in_word(budget: float) -> str:
     """The N of "1 in N" as the address keeps it, exact enough to lead back to the same limit."""
-    return f"{1 / budget:.12g}"
+    return f"{1 / budget:.15g}"
 
 
 def typed(params: MutableMapping[str, str], name: str, budget: float | None) -> float | None:

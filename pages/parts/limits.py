@@ -12,6 +12,12 @@ from pages.parts.text import number, t, tn
 OF = 1_000  # good parts that a forecast speaks of
 
 
+def budget_words(budget: float) -> str:
+    """A budget as it was typed: "1 in 4", where N is a whole number; else as any share."""
+    n = round(1 / budget)
+    return t("1 in {n}", n=number(n)) if abs(1 / budget - n) < 1e-6 else one_in(budget)
+
+
 def refusal(calibration) -> str:
     """Why a budget cannot be promised, and what it takes; for a limit that does not support its budget."""
     return tn(
@@ -20,7 +26,7 @@ def refusal(calibration) -> str:
         "{n} scores of good parts cannot promise {budget}: with 95 % confidence they support {best} at best; "
         "{more} more are needed.",
         calibration.forecast.n,
-        budget=one_in(calibration.budget),
+        budget=budget_words(calibration.budget),
         best=one_in(calibration.best_budget),
         more=number(calibration.more_needed),
     )
