@@ -4,6 +4,7 @@ import streamlit as st
 
 from dn2core.errors import DN2Error
 from dn2core.project.overview import covers
+from dn2core.project.settings import PRESETS
 from pages.parts.header import moment, problem
 from pages.parts.links import go
 from pages.parts.service import store
@@ -67,7 +68,7 @@ def _create(key: str) -> None:
         wanted = st.form_submit_button(t("Create"), icon=":material/add:", key=f"{key}_go")
     if wanted:
         try:
-            project = store().create(name)
+            project = store().create(name, PRESETS["recommended"])
         except DN2Error as error:
             problem(error)
         else:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dn2core.detect import Bank, knn_scores
+from dn2core.detect import Bank, form_scores, leave_one_out
 from dn2core.errors import NotFound, Refused
 from dn2core.explore.evaluation import roc_auc
 
@@ -58,6 +58,7 @@ class Result:
     k: int
     normalise: bool
     per_class: tuple[float | None, ...]
+    form: str = "mean"
 
     @property
     def mean(self) -> float | None:
@@ -72,6 +73,7 @@ def run(
     encoder: Encoder,
     *,
     k: int = 2,
+    form: str = "mean",
     cache: str | Path | None = None,
     progress: Progress | None = None,
 ) -> list[Result]:
@@ -79,6 +81,7 @@ def run(
 
     Args:
         folder: where the idx files lie.
+        form: of the score, a key of `FORMS`.
         cache: a folder that keeps the features for the next run; None keeps nothing.
         progress: called with (images encoded, images in all).
 
@@ -94,7 +97,7 @@ def run(
     train = encode(data.train_images, encoder, cache=cache, progress=tell(0))
     test = encode(data.test_images, encoder, cache=cache, progress=tell(len(train)))
     return [
-        one_class_against_all(train, data.train_labels, test, data.test_labels, k=k, normalise=normalise)
+        one_class_against_all(train, data.train_labels, test, data.test_labels, k=k, normalise=normalise, form=form)
         for normalise in (False, True)
     ]
 
@@ -164,6 +167,7 @@ def one_class_against_all(
     *,
     k: int = 2,
     normalise: bool = False,
+    form: str = "mean",
     progress: Progress | None = None,
 ) -> Result:
     """Each class in turn is the normal one: its training images are the bank, all test images are scored.
@@ -173,6 +177,7 @@ def one_class_against_all(
         train_labels, test_labels: (n,) and (m,) whole numbers.
         k: neighbours in the score.
         normalise: compare unit-length features.
+        form: of the score, a key of `FORMS`.
         progress: called with (classes done, classes in all).
     """
     train_labels, test_labels = np.asarray(train_labels), np.asarray(test_labels)
@@ -180,12 +185,13 @@ def one_class_against_all(
     aucs = []
     for done, normal in enumerate(classes, start=1):
         bank = Bank(train_features[train_labels == normal], normalise=normalise)
-        scores = knn_scores(bank.search(test_features, k).distances, k)
+        loo = leave_one_out(bank, k) if form == "density" and bank.n > 1 else None
+        scores = form_scores(form, bank.search(test_features, k), loo, k)
         is_normal = test_labels == normal
         aucs.append(roc_auc(scores[is_normal], scores[~is_normal]))
         if progress:
             progress(done, len(classes))
-    return Result(k=k, normalise=normalise, per_class=tuple(aucs))
+    return Result(k=k, normalise=normalise, per_class=tuple(aucs), form=form)
 
 
 def _percent(auc: float | None) -> str:

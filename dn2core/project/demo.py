@@ -8,6 +8,7 @@ from dn2core.demo import PRODUCTS, Product, demo_images
 from dn2core.errors import DN2Error, NotFound
 from dn2core.project import fsio
 from dn2core.project.project import Project
+from dn2core.project.settings import PRESETS
 from dn2core.project.store import Store
 
 PARTS = {"normal": "normal", "scored": "new"}  # a batch's role -> the part of the demo that fills it
@@ -54,7 +55,7 @@ def _project(store: Store, product: Product) -> Project:
     try:
         return store.open(known[product.slug])
     except (KeyError, NotFound):
-        project = store.create(product.title)
+        project = store.create(product.title, PRESETS["recommended"])
         fsio.write_atomic(memory, json.dumps({**known, product.slug: project.id}).encode())
         return project
 

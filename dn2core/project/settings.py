@@ -52,6 +52,6 @@ def settings_of(text: str) -> Settings:
 
 
 PRESETS = {
-    "recommended": Settings(),
+    "recommended": Settings(backbone="efficientnet_lite0_two_stages", k=10, form="density"),
     "paper": replace(Settings(), preset="paper", normalise=False),
 }

@@ -84,11 +84,11 @@ def _end_with_parent() -> None:
 def _warm_up(store: Store) -> None:
     """Load the default network while the user still looks for images."""
     from dn2core.project.encoders import encoder_for
-    from dn2core.project.settings import Settings
+    from dn2core.project.settings import PRESETS
 
     began = time.monotonic()
     try:
-        encoder = encoder_for(Settings().backbone, Settings().preset, store.weights_dir)
+        encoder = encoder_for(PRESETS["recommended"].backbone, PRESETS["recommended"].preset, store.weights_dir)
         encoder.encode([np.zeros((1, 1, 3), np.uint8)])  # the network itself starts with its first image
         log.info("default network loaded in %.1f s", time.monotonic() - began)
     except DN2Error as error:

@@ -260,3 +260,25 @@ def test_what_does_not_change_the_vectors_does_not_change_the_fingerprint(finger
     """The runtimes agree within TOLERANCE; titles and licences are for people."""
     assert fingerprint(runtime="torch") == fingerprint(runtime="openvino")
     assert fingerprint({"title": "Another title", "licence": "MIT"}) == fingerprint()
+
+
+def test_two_stages_hold_the_plain_vector_evened_and_the_finer_stage_beside_it(encoder, images):
+    two = load_encoder("efficientnet_lite0_two_stages", runtime="openvino")
+    some = [images[0], images[2], images[5]]
+    plain, vectors = encoder.encode(some), two.encode(some)
+    evened = np.abs(plain) ** 0.7 * np.sign(plain)
+    evened /= np.linalg.norm(evened, axis=1, keepdims=True)
+    np.testing.assert_allclose(vectors[:, :1280], evened, atol=1e-5)
+    assert np.linalg.norm(vectors[:, 1280:], axis=1) == pytest.approx(1.5, abs=1e-5)
+    net = timm.create_model("tf_efficientnet_lite0").eval()
+    net.load_state_dict(dict(zip(net.state_dict(), torch.load(find("efficientnet_lite0").path, weights_only=True).values(), strict=True)))
+    with torch.inference_mode():
+        views = torch.from_numpy(np.stack([two.view(image) for image in some])).permute(0, 3, 1, 2) / 127.5 - 1
+        x = net.bn1(net.conv_stem(views))
+        for stage in net.blocks[:4]:
+            x = stage(x)
+        fine = x.mean((2, 3)).numpy()
+    fine = np.abs(fine) ** 0.7 * np.sign(fine)
+    fine *= 1.5 / np.linalg.norm(fine, axis=1, keepdims=True)
+    np.testing.assert_allclose(vectors[:, 1280:], fine, atol=1e-4)
+    assert two.fingerprint != encoder.fingerprint
