@@ -17,7 +17,7 @@ from pages.parts.basis import basis_of, basis_table, difference, difference_word
 from pages.parts.browse import browse
 from pages.parts.charts import score_histogram
 from pages.parts.components.who import author
-from pages.parts.costs import assumption, becomes, budget_of, cost_figure, cost_view, cost_words, estimated_share
+from pages.parts.costs import assumption, becomes, budget_of, cost_figure, cost_view, cost_words, flagged_beyond
 from pages.parts.detail import open_detail
 from pages.parts.header import empty_state, need_project, number_row, problem, project_header
 from pages.parts.held_out import held_panel
@@ -28,6 +28,7 @@ from pages.parts.limits import (
     expected_words,
     interval_words,
     lots_worth,
+    promised,
     refusal,
     turned_cells,
     workload,
@@ -79,7 +80,7 @@ def limits() -> None:
         problem("NOT_FOUND", {"what": t("The image")})
     known = labels_of(shown.scored, labels(project))
     _answer(shown, before, after, known)
-    _refused(saved, after)
+    _refused(saved, after, _table(shown, draft.settings.calibration).reference.lots)
     left, right = st.columns([2, 3], gap="large")
     with left:
         _budgets(project, saved, draft)
@@ -186,13 +187,13 @@ def _names(shown, positions: np.ndarray, most: int = 5) -> str:
     return t("{names} and more", names=names) if len(positions) > most else names
 
 
-def _refused(saved: Settings, after) -> None:
+def _refused(saved: Settings, after, lots: np.ndarray | None) -> None:
     """What cannot be promised, in a warning with the ways out."""
     limits = [after.calibration] + ([after.rejection] if after.reject_budget is not None else [])
     broken = [limit for limit in limits if not limit.supported]
     if not broken:
         return
-    best = math.floor(1 / after.calibration.best_budget)
+    best = promised(after, lots) if after.calibration in broken else None
     with st.container(border=True, key="dn2_refused", gap="small"):
         st.warning(
             "\n\n".join([f"**{t('This cannot be promised.')}**", *(md(refusal(limit)) for limit in broken)]),
@@ -201,7 +202,7 @@ def _refused(saved: Settings, after) -> None:
         with st.container(horizontal=True, gap="small"):
             if st.button(t("Add normals"), icon=":material/add_photo_alternate:", key="dn2_more_normals"):
                 go("normals")
-            if after.calibration in broken and best >= 2:
+            if best is not None:
                 st.button(
                     t("Ask for 1 in {n} instead", n=number(best)),
                     key="dn2_supported",
@@ -493,7 +494,7 @@ def _costs(shown, before, after, saved: Settings, known: np.ndarray) -> None:
     if not counted.any():
         st.caption(t("Score images first: what an escape costs depends on the parts that come."))
         return
-    estimate = round(1000 * estimated_share(after, known, counted), 1)
+    estimate = round(1000 * flagged_beyond(before, known, counted), 1)
     params = st.query_params
     defaults = {"escape": 100.0, "false_reject": 1.0, "defects": estimate}
     words = {
@@ -501,7 +502,7 @@ def _costs(shown, before, after, saved: Settings, known: np.ndarray) -> None:
         "false_reject": (t("A false reject costs"), t("A good part that is flagged, in the same currency.")),
         "defects": (
             t("Defects in 1,000 parts"),
-            t("Of the parts to come. At first as many as the scores let expect; the labels never tell."),
+            t("Of the parts to come. At first as many as are flagged now beyond the expected false alarms."),
         ),
     }
     values = {name: _amount(params, name, default) for name, default in defaults.items()}

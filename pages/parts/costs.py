@@ -1,16 +1,17 @@
 """What a limit costs: the estimate that the labels allow, as a chart and in words."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import plotly.graph_objects as go
 
 from dn2core.detect import conformal_limit, forecast, good_share, p_values
 from dn2core.detect.costs import Costs, Prices, costs_of_labelled, costs_of_unlabelled
+from dn2core.errors import Refused
 from pages.parts.charts import second_line
 from pages.parts.limits import OF
-from pages.parts.look import NORMAL, PASS, PLAIN, REVIEW, limit_line, one_in, raw, template
+from pages.parts.look import NORMAL, PASS, PLAIN, REVIEW, limit_line, one_in, percent, raw, template
 from pages.parts.text import number, t, tn
 
 ENOUGH_DEFECTS = 10  # labelled ones, from which their own scores tell more than an estimate without labels
@@ -23,6 +24,7 @@ class CostView:
 
     costs: Costs
     defects: int  # labelled ones that were counted; 0: estimated without labels
+    seen: float  # share of defects among the scored images, as estimated; NaN with labels
 
 
 def cost_view(judged, labels: np.ndarray, counted: np.ndarray, prices: Prices, defect_share: float) -> CostView | None:
@@ -35,21 +37,54 @@ def cost_view(judged, labels: np.ndarray, counted: np.ndarray, prices: Prices, d
         labels: (q,) as `labels_of` gives them.
         counted: (q,) bool; images that lie among the normals are not.
         defect_share: 0 to 1, of the parts to come.
+
+    Raises:
+        Refused: SHARE_OUT_OF_RANGE.
     """
     defects = judged.scores[(labels == "defect") & counted]
     if len(defects) >= ENOUGH_DEFECTS:
-        return CostView(costs_of_labelled(prices, judged.reference_scores, defects, defect_share), len(defects))
-    costs = costs_of_unlabelled(prices, judged.reference_scores, judged.scores[counted], 1 - defect_share)
-    return None if costs is None else CostView(costs, 0)
+        return CostView(
+            costs_of_labelled(prices, judged.reference_scores, defects, defect_share), len(defects), math.nan
+        )
+    return _unlabelled(judged.reference_scores, judged.scores[counted], prices, defect_share)
 
 
-def estimated_share(judged, labels: np.ndarray, counted: np.ndarray) -> float:
-    """How many of the scored images are defects, 0 to 1: as estimated from the scores, at least as many as known."""
-    scores = judged.scores[counted]
-    if not len(scores) or not len(judged.reference_scores):
+def _unlabelled(reference: np.ndarray, scores: np.ndarray, prices: Prices, defect_share: float) -> CostView | None:
+    """Costs where the scored images tell how defects score, but not how rare they will be.
+
+    The estimate knows one share of defects, that of the scored images. Prices in proportion to the share that is
+    expected give the same costs, cheapest limit included.
+    """
+    if not 0 <= defect_share <= 1:
+        raise Refused("SHARE_OUT_OF_RANGE", what="the share of defects", share=defect_share)
+    if not len(scores) or not len(reference):
+        return None
+    good = max(good_share(p_values(reference, scores)), 1 / (len(scores) + 1))
+    more_good = (1 - defect_share) / good
+    more_defects = defect_share / (1 - good) if good < 1 else 0.0
+    escape, false_reject = prices.escape * more_defects, prices.false_reject * more_good
+    if not escape and not false_reject:  # nothing costs anything: no limit is better than another
+        escape = false_reject = 1e-300
+    costs = costs_of_unlabelled(Prices(escape, false_reject), reference, scores, good)
+    return CostView(
+        replace(
+            costs,
+            false_rejects=costs.false_rejects * more_good,
+            escapes=costs.escapes * more_defects,
+            defect_share=defect_share,
+        ),
+        0,
+        1 - good,
+    )
+
+
+def flagged_beyond(judged, labels: np.ndarray, counted: np.ndarray) -> float:
+    """The share of scored images that is flagged beyond the expected false alarms, at least that of known defects."""
+    if not counted.any() or judged.limit != judged.limit:
         return 0.0
     known = float(np.mean(labels[counted] == "defect"))
-    return max(known, 1 - good_share(p_values(judged.reference_scores, scores)))
+    flagged, alarms = float(np.mean(judged.flagged[counted])), judged.false_alarms
+    return max(known, (flagged - alarms) / (1 - alarms) if flagged > alarms else 0.0)
 
 
 def budget_of(judged, limit: float) -> float | None:
@@ -146,10 +181,11 @@ def assumption(view: CostView) -> str:
             share=share,
         )
     return t(
-        "An estimate without labels: good parts are taken to score like the normals, parts to come like the scored "
-        "images, and {share} of them is taken to be a defect; so what is flagged beyond the expected false alarms "
-        "counts as a defect found. Where good parts of another lot look unusual, the cheapest limit comes out too low. "
-        "With {n} known defects their own scores are used.",
+        "An estimate without labels: good parts are taken to score like the normals, so what is flagged among the "
+        "scored images beyond the expected false alarms counts as defects ({seen} of them in all). Where good parts "
+        "of another lot look unusual, the cheapest limit comes out too low. {share} of the parts to come is taken "
+        "to be a defect. With {n} known defects their own scores are used.",
+        seen=percent(100 * view.seen),
         share=share,
         n=number(ENOUGH_DEFECTS),
     )

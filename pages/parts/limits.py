@@ -1,10 +1,11 @@
 """How limits read: the budget behind them, what they promise, and when they cannot."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
-from dn2core.detect import flagged_of
+from dn2core.detect import flagged_of, limit_for
 from pages.parts.look import one_in, verdict
 from pages.parts.results import Cells, cells, percents
 from pages.parts.text import number, t, tn
@@ -30,6 +31,15 @@ def refusal(calibration) -> str:
         best=one_in(calibration.best_budget),
         more=number(calibration.more_needed),
     )
+
+
+def promised(judged, lots: np.ndarray | None) -> int | None:
+    """The largest N for which the scores can promise 1 in N; None where they cannot promise even 1 in 2.
+
+    With lots, what scores are worth hangs on the limit itself, so each N is asked.
+    """
+    best = math.floor(1 / judged.calibration.best_budget)
+    return next((n for n in range(best, 1, -1) if limit_for(judged.reference_scores, 1 / n, lots).supported), None)
 
 
 def about(count: float) -> str:

@@ -24,7 +24,7 @@ from pages.parts import limit_draft
 from pages.parts.basis import basis_of, difference, difference_words, drawn_lots
 from pages.parts.charts import score_histogram
 from pages.parts.held_out import at_random
-from pages.parts.limits import about, expected_words, workload
+from pages.parts.limits import about, expected_words, promised, workload
 from pages.parts.look import one_in, percent, raw
 from tests.conftest import FakeEncoder
 from tests.pages.app import filled, give, jpeg, many, opened, texts
@@ -145,6 +145,17 @@ def test_what_cannot_be_promised_is_refused_with_the_ways_out(project, galleries
     at = opened("limits", project=project.id)
     at.button(key="dn2_more_normals").click().run()
     assert at.title[0].value == "Normals"
+
+
+def test_what_is_offered_instead_can_be_promised(days):
+    lots_from_folders(days)
+    table = snapshot(days).table_on("lots")
+    for budget in (0.3, 0.1, 0.01):
+        judged = table.judge(2, budget)
+        n = promised(judged, table.reference.lots)
+        assert n is None or limit_for(judged.reference_scores, 1 / n, table.reference.lots).supported
+    plain = snapshot(days).table_on("leave_one_out")
+    assert promised(plain.judge(2, 0.01), None) == 20  # 59 scores promise 1 in 20, and 61 are needed for 1 in 21
 
 
 def test_a_budget_on_trial_shows_what_would_change_and_writes_nothing(project, galleries, monkeypatch):
@@ -538,8 +549,9 @@ def test_drawn_at_random_is_the_same_for_the_same_seed():
 def test_the_cheapest_limit_becomes_a_budget_on_trial(project, galleries):
     shown = snapshot(project)
     judged = shown.judge()
-    costs = costs_of_unlabelled(Prices(100, 1), judged.normal_scores, judged.scores, 0.2)
-    at = opened("limits", project=project.id, defects="800")
+    every = np.ones(24, bool)
+    costs = cost_parts.cost_view(judged, np.full(24, ""), every, Prices(1000, 1), 0.5).costs
+    at = opened("limits", project=project.id, defects="500", escape="1000")
     assert not at.exception
     said = words(at)
     assert "An estimate without labels" in said
@@ -551,6 +563,45 @@ def test_the_cheapest_limit_becomes_a_budget_on_trial(project, galleries):
     assert f"limit {raw(limit)} at k = 2" in words(at) and not at.exception
     at.button(key="dn2_limits_apply").click().run()
     assert snapshot(project).judge().limit == limit
+
+
+def test_without_labels_the_share_of_defects_to_come_weighs_what_was_seen():
+    rng = np.random.default_rng(1)
+    normals, scores = rng.gamma(4, 0.1, 400), np.concatenate([rng.gamma(4, 0.1, 300), rng.gamma(12, 0.1, 100)])
+
+    class Judged:
+        reference_scores = normals
+
+    Judged.scores = scores
+    none, every = np.full(400, ""), np.ones(400, bool)
+    same = costs_of_unlabelled(Prices(20, 1), normals, scores)
+    view = cost_parts.cost_view(Judged, none, every, Prices(20, 1), same.defect_share)
+    assert np.allclose(view.costs.cost, same.cost) and view.costs.best == same.best
+    rare = cost_parts.cost_view(Judged, none, every, Prices(20, 1), same.defect_share / 10)
+    assert np.allclose(rare.costs.escapes, same.escapes / 10)
+    assert np.allclose(rare.costs.cost, 20 * rare.costs.escapes + rare.costs.false_rejects)
+    assert rare.costs.best == np.flatnonzero(rare.costs.cost <= rare.costs.cost.min() + 1e-6)[-1]
+    # At any limit a good part is flagged as often as the normals are, however many defects there are.
+    share = (normals > rare.costs.best_limit).mean()
+    assert rare.costs.false_rejects[rare.costs.best] == pytest.approx(1000 * (1 - same.defect_share / 10) * share)
+    assert cost_parts.cost_view(Judged, none, every, Prices(1, 1), 0).costs.best_limit == max(
+        scores.max(), normals.max()
+    )
+    for share, prices in ((0.0, Prices(1, 0)), (1.0, Prices(0, 1))):
+        assert np.all(cost_parts.cost_view(Judged, none, every, prices, share).costs.cost < 1e-6)
+    assert cost_parts.cost_view(Judged, none, ~every, Prices(1, 1), 0.1) is None
+
+
+def test_defects_to_come_are_at_first_those_flagged_beyond_the_false_alarms(project, galleries):
+    project.save_settings(Settings(budget=0.05))
+    judged = snapshot(project).judge()
+    alarms = judged.false_alarms
+    share = (judged.flagged.mean() - alarms) / (1 - alarms)
+    assert share > 0.1
+    at = opened("limits", project=project.id)
+    assert at.number_input(key="dn2_defects").value == round(1000 * share, 1)
+    labels = np.array(["defect"] * 23 + [""])
+    assert cost_parts.flagged_beyond(judged, labels, np.ones(24, bool)) == 23 / 24
 
 
 def test_prices_live_in_the_address(project, galleries):
