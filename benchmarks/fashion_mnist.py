@@ -43,7 +43,9 @@ def main() -> int:
         rate = done / (time.perf_counter() - start)
         print(f"\r{done:,} of {total:,} images, {rate:.0f}/s ", end="", file=sys.stderr, flush=True)
 
-    results = run(args.data, encoder, k=args.k, form=args.form, cache=Path(__file__).parent / ".cache", progress=progress)
+    results = run(
+        args.data, encoder, k=args.k, form=args.form, cache=Path(__file__).parent / ".cache", progress=progress
+    )
     print(file=sys.stderr)
     print(report(results))
     if args.recommended:

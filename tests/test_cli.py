@@ -162,7 +162,7 @@ def test_score_tells_and_writes_what_the_snapshot_says(data, normals, suspects, 
     assert np.allclose([float(row["score"]) for row in rows], judged.scores)
     assert np.allclose([float(row["threshold"]) for row in rows], judged.limit)
     assert {row["fingerprint"] for row in rows} == {view.state.fingerprint}
-    assert {row["k"] for row in rows} == {"2"}
+    assert {(row["k"], row["score_form"]) for row in rows} == {("10", "density")}
     assert all(row["neighbour_2"].startswith("good/") and float(row["distance_2"]) > 0 for row in rows)
     assert float(rows[1]["percentile"]) == 100
 
@@ -173,9 +173,14 @@ def test_score_takes_another_k(data, normals, suspects, tmp_path):
     assert main(["score", "Bracket", str(suspects), "--csv", str(table), "--k", "5"]) == 0
     rows = rows_of(table)
     nearest = [float(rows[0][f"distance_{i}"]) ** 2 for i in range(1, 6)]
-    assert rows[0]["k"] == "5" and float(rows[0]["score"]) == pytest.approx(np.mean(nearest), rel=1e-4)
+    assert rows[0]["k"] == "5"
     store = Store(data)
-    assert store.open(store.projects()[0].id).settings().k == 2, "looking at another k changes no setting"
+    project = store.open(store.projects()[0].id)
+    assert float(rows[0]["score"]) == pytest.approx(project.snapshot().judge(5).scores[0], rel=1e-4)
+    assert float(rows[0]["spacing_multiple"]) == pytest.approx(
+        np.mean(nearest) ** 0.5 / project.snapshot().spacing, rel=1e-3
+    )
+    assert project.settings().k == 10, "looking at another k changes no setting"
 
 
 def test_images_scored_before_are_in_the_results_again(data, normals, suspects, tmp_path, capsys):

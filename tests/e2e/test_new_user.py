@@ -28,12 +28,12 @@ def test_the_demo_from_the_first_click_to_the_csv(tab):
     first = page.locator(".cell").first
     assert "reject" in first.inner_text() and "x" in first.inner_text()
     first.click()
-    tab.wait_for_words("Flagged: farther from its 2 nearest normals")
+    tab.wait_for_words("Flagged: farther from its 10 nearest normals")
     tab.settled()
     assert tab.param("image") and tab.param("project") == project
     neighbours = page.locator(".cell")
     neighbours.nth(1).wait_for()
-    assert neighbours.count() == 2
+    assert neighbours.count() == 10
     shown = page.locator(".pane img").first
     shown.wait_for()
     page.wait_for_timeout(500)

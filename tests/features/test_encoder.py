@@ -271,7 +271,8 @@ def test_two_stages_hold_the_plain_vector_evened_and_the_finer_stage_beside_it(e
     np.testing.assert_allclose(vectors[:, :1280], evened, atol=1e-5)
     assert np.linalg.norm(vectors[:, 1280:], axis=1) == pytest.approx(1.5, abs=1e-5)
     net = timm.create_model("tf_efficientnet_lite0").eval()
-    net.load_state_dict(dict(zip(net.state_dict(), torch.load(find("efficientnet_lite0").path, weights_only=True).values(), strict=True)))
+    kept = torch.load(find("efficientnet_lite0").path, weights_only=True)
+    net.load_state_dict(dict(zip(net.state_dict(), kept.values(), strict=True)))
     with torch.inference_mode():
         views = torch.from_numpy(np.stack([two.view(image) for image in some])).permute(0, 3, 1, 2) / 127.5 - 1
         x = net.bn1(net.conv_stem(views))

@@ -36,6 +36,7 @@ def project(store, fake_encoder, picture):
     run_pending(store)
     ids = project.snapshot().scored.ids.tolist()
     set_label(project, ids[0], "good", author="Ada")
+    set_label(project, ids[10], "unsure", author="Ada")
     set_label(project, ids[10], "defect", author="Bob", note="rim")
     return project
 
@@ -138,6 +139,17 @@ def test_each_reference_has_its_forecast_of_the_limit_in_force(project):
     assert dict(report.settings)["Held-out normals"] == "6" and dict(report.settings)["Lots of the normals"] == "3"
 
 
+def test_lots_that_differ_are_warned_of_and_others_are_not(store, fake_encoder, picture):
+    project = store.create("Bolts")
+    give(project, "normal", [(f"n{i:02}.png", picture(i, shade=90 + 40 * (i % 3))) for i in range(60)])
+    run_pending(store)
+    project.save_settings(replace(project.settings(), budget=0.05, normalise=False))
+    ids = project.snapshot().normals.ids.tolist()
+    for lot_of, warned in ((lambda i: i % 3, True), (lambda i: i // 20, False)):
+        set_lots(project, {item: f"lot {lot_of(i)}" for i, item in enumerate(ids)}, how="test")
+        assert any(words.startswith("The lots differ") for words in made(project).warnings) == warned
+
+
 def test_the_map_shows_every_image_by_its_verdict(project):
     view = project.snapshot()
     points = made(project).map
@@ -154,7 +166,7 @@ def test_the_evaluation_comes_with_labels_of_both_classes(project):
     area = 100 * roc_auc(scores[[0]], scores[[10]])
     assert values["ROC AUC"].startswith(f"{area:.0f}")
     assert values["Missed defects"].startswith("0 of 1: 0\u00a0% (95 % interval 0\u00a0% to 97.5\u00a0%")
-    undo_label(project, next(iter(history(project, kinds=("label",)))).id)
+    undo_label(project, history(project, kinds=("label",))[0].id)
     assert made(project).evaluation == ()
 
 
