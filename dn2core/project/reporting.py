@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dn2core import __version__
-from dn2core.detect import PASS, REJECT, REVIEW, Judgement, form_of
+from dn2core.detect import PASS, REJECT, REVIEW, Judgement, Reference, ScoreTable, form_of
 from dn2core.detect.calibration import Forecast, forecast
 from dn2core.detect.calibration import Limit as Calibration
+from dn2core.detect.lots import leave_one_lot_out
 from dn2core.explore.evaluation import Evaluation, Share
 from dn2core.project import events
 from dn2core.project.evaluate import evaluation
@@ -24,6 +25,7 @@ from dn2core.project.history_words import (
     setting_value,
 )
 from dn2core.project.labels import DEFECT, GOOD, UNSURE, Label, labels, labels_of
+from dn2core.project.settings import K_MAX
 from dn2core.project.snapshot import Snapshot
 from dn2core.report import html
 from dn2core.report.figures import CODES
@@ -289,13 +291,21 @@ def _lots_differ(view: Snapshot, judged: Judgement, say: Say):
     """That good parts of another lot lie above the limit more often than the forecast in force leaves room for."""
     if "lots" not in view.references or judged.calibrated_on == "lots":
         return
-    lots = _ahead(view, judged, "lots")
-    if lots.expected > judged.calibration.forecast.high:
+    lots, images = _ahead(view, judged, "lots"), judged.calibration.forecast
+    if lots.expected > images.high and lots.expected > _by_chance(view, judged).high:
         yield say.t(
             "The lots differ: about {lots} of good parts from another lot would be flagged, not {images}.",
             lots=say.percent(100 * lots.expected),
-            images=say.percent(100 * judged.calibration.forecast.expected),
+            images=say.percent(100 * images.expected),
         )
+
+
+def _by_chance(view: Snapshot, judged: Judgement) -> Forecast:
+    """As by lots, with lots drawn at random: fewer normals to be compared with make all scores higher, too."""
+    drawn = np.random.default_rng(0).permutation(view.references["lots"].lots)
+    reference = Reference("lots", leave_one_lot_out(view.bank, drawn, K_MAX), drawn)
+    table = ScoreTable(view.loo, view.found, form=judged.form, reference=reference)
+    return forecast(table.judge(judged.k, judged.budget).reference_scores, judged.limit)
 
 
 def _map(project: "Project", view: Snapshot, judged: Judgement) -> html.MapPoints:

@@ -150,6 +150,22 @@ def test_lots_that_differ_are_warned_of_and_others_are_not(store, fake_encoder, 
         assert any(words.startswith("The lots differ") for words in made(project).warnings) == warned
 
 
+def test_lots_that_only_leave_fewer_to_compare_with_are_not_warned_of(store, fake_encoder, picture):
+    """Each normal has a twin; a third of the twins share a lot, fewer than if lots were drawn at random."""
+    project = store.create("Bolts")
+    files = [(f"n{i:02}{twin}.png", picture(i, shade=128 + twin)) for i in range(40) for twin in (0, 1)]
+    give(project, "normal", files)
+    run_pending(store)
+    project.save_settings(replace(project.settings(), k=1, budget=0.1, normalise=False))
+    ids = project.snapshot().normals.ids.tolist()
+    lots = [twin if i % 3 else i % 2 for i in range(40) for twin in (0, 1)]
+    set_lots(project, {item: f"lot {lot}" for item, lot in zip(ids, lots, strict=True)}, how="test")
+    report = made(project)
+    images, by_lots = report.forecasts
+    assert by_lots.expected > images.high
+    assert not any(words.startswith("The lots differ") for words in report.warnings)
+
+
 def test_the_map_shows_every_image_by_its_verdict(project):
     view = project.snapshot()
     points = made(project).map
