@@ -153,7 +153,7 @@ def test_lots_that_differ_are_warned_of_and_others_are_not(store, fake_encoder, 
 def test_lots_that_only_leave_fewer_to_compare_with_are_not_warned_of(store, fake_encoder, picture):
     """Each normal has a twin; a third of the twins share a lot, fewer than if lots were drawn at random."""
     project = store.create("Bolts")
-    files = [(f"n{i:02}{twin}.png", picture(i, shade=128 + twin)) for i in range(40) for twin in (0, 1)]
+    files = [(f"n{i:02}{twin}.png", picture(i, shade=40 + 4 * i + twin)) for i in range(40) for twin in (0, 1)]
     give(project, "normal", files)
     run_pending(store)
     project.save_settings(replace(project.settings(), k=1, budget=0.1, normalise=False))
