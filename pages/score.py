@@ -20,8 +20,9 @@ from pages.parts.jobs import job_panel, last_failure
 from pages.parts.limits import refusal
 from pages.parts.look import ICONS, percent, plot_config, raw, verdict
 from pages.parts.opened import wanted_image
+from pages.parts.report_button import report_button
 from pages.parts.results import cells, judged_item, most_unusual_first
-from pages.parts.service import current_project, snapshot
+from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import distinct, language, md, number, t, tn
 
 
@@ -59,12 +60,14 @@ def score() -> None:
     if wanted is not None:
         problem("NOT_FOUND", {"what": t("The image")})
     with right.container(horizontal=True, horizontal_alignment="right"):
+        report_button(project, shown, judged)
         _download(shown, judged, positions, known)
     changed_normals(project)
     _answer(shown, judged)
     _missed(judged, said)
     last_delivery(project.batches("scored"))
-    _more_images(project)
+    if not past():
+        _more_images(project)
     _filter_row(project, shown, judged, chosen, said)
     said_when = sorted(label.event_id for label in known.values())
     _pictures(project, shown, judged, chosen, positions, said, said_when)
