@@ -188,14 +188,13 @@ def _pager(wanted: Wanted, page: int, last: int, count: int) -> None:
 
 def _row(project, entry: Entry, takes_back: bool) -> None:
     event = entry.event
-    when, who, what, opens, undoes = st.columns([8, 6, 28, 9, 6], vertical_alignment="center", gap="small")
+    when, who, what, ways = st.columns([7, 5, 22, 13], vertical_alignment="center", gap="small")
     when.caption(md(moment(event.at)))
     who.markdown(md(show(entry.who)))
     what.markdown(f"{ICONS[event.kind]} {md(entry.what)}")
-    with opens:
+    with ways.container(horizontal=True, vertical_alignment="center", gap="small"):
         if event.kind in OPENS and event.version is not None:
             link("score", t("Open this state"), icon=":material/history:", state=event.id)
-    with undoes:
         if takes_back:
             st.button(
                 t("Undo"),
