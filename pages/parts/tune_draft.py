@@ -5,23 +5,27 @@ from dataclasses import replace
 import streamlit as st
 
 from dn2core.detect import FORMS
+from dn2core.features.backbones import BACKBONES
 from dn2core.project.settings import K_MAX, PRESETS, Settings
 from pages.parts.forms import form_words
+from pages.parts.header import backbone_title
 from pages.parts.text import number, t
 
-PARAMS = ("k", "unit", "form", "preset")
+PARAMS = ("k", "unit", "form", "preset", "network")
 
 
 def draft_of(saved: Settings) -> Settings:
     """What is in use, with what the address puts on trial; what makes no sense there counts as not given."""
     params = st.query_params
-    k, preset, form = params.get("k", ""), params.get("preset", saved.preset), params.get("form", saved.form)
+    k, form = params.get("k", ""), params.get("form", saved.form)
+    preset, network = params.get("preset", saved.preset), params.get("network", saved.backbone)
     return replace(
         saved,
         k=int(k) if k.isascii() and k.isdecimal() and len(k) < 4 and 1 <= int(k) <= K_MAX else saved.k,
         normalise={"1": True, "0": False}.get(params.get("unit", ""), saved.normalise),
         form=form if form in FORMS else saved.form,
         preset=preset if preset in {one.preset for one in PRESETS.values()} else saved.preset,
+        backbone=network if network in BACKBONES else saved.backbone,
     )
 
 
@@ -33,6 +37,7 @@ def try_out(saved: Settings, **change) -> None:
         ("unit", str(int(draft.normalise)), draft.normalise == saved.normalise),
         ("form", draft.form, draft.form == saved.form),
         ("preset", draft.preset, draft.preset == saved.preset),
+        ("network", draft.backbone, draft.backbone == saved.backbone),
     ):
         if used:
             st.query_params.pop(name, None)
@@ -48,7 +53,12 @@ def forget() -> None:
 
 def of_preset(preset: Settings) -> dict:
     """What a preset puts on trial."""
-    return {"k": preset.k, "normalise": preset.normalise, "form": preset.form, "preset": preset.preset}
+    return {name: getattr(preset, name) for name in ("k", "normalise", "form", "preset", "backbone")}
+
+
+def features_of(settings: Settings) -> tuple[str, str]:
+    """What needs all images to be encoded anew: the network and what it sees."""
+    return settings.backbone, settings.preset
 
 
 def choice(saved: Settings, draft: Settings) -> str:
@@ -60,6 +70,8 @@ def choice(saved: Settings, draft: Settings) -> str:
         parts.append(t("unit length") if draft.normalise else t("raw distances"))
     if draft.form != saved.form:
         parts.append(form_words(draft.form).title)
+    if draft.backbone != saved.backbone:
+        parts.append(backbone_title(draft.backbone))
     if draft.preset != saved.preset:
         parts.append(t("the whole image") if draft.preset == "whole" else t("the paper's crop"))
     return ", ".join(parts)

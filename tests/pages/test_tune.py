@@ -13,10 +13,12 @@ from dn2core.explore.stability import Recommendation, recommendation, stability
 from dn2core.project import run_pending
 from dn2core.project.events import history
 from dn2core.project.labels import set_label
+from dn2core.project.settings import PRESETS
 from dn2core.project.snapshot import forget, snapshot
 from pages.parts.forms import form_words
 from pages.parts.k_stability import recommendation_words
 from pages.parts.text import md
+from pages.parts.tune_draft import of_preset
 from tests.pages.app import filled, give, opened, texts
 from tests.pages.test_score import shade
 
@@ -162,12 +164,28 @@ def test_the_papers_preset_encodes_anew_in_the_background(store, project, parts)
     assert project.state().preset == "paper" and project.settings().normalise is False
 
 
-def test_recommended_leads_back(project, parts):
+def test_recommended_puts_all_that_it_means_on_trial(store, project, parts):
     project.save_settings(replace(project.settings(), k=9, normalise=False))
     at = opened("tune", project=project.id)
     at.button(key="dn2_preset_recommended").click().run()
-    assert address(at) == {"project": project.id, "k": "2", "unit": "1"}
-    assert at.button(key="dn2_apply").label == "Apply k = 2, unit length"
+    best = PRESETS["recommended"]
+    assert address(at) == {
+        **{"project": project.id, "k": str(best.k), "unit": "1", "form": best.form, "network": best.backbone}
+    }
+    assert any("encoded anew" in text for text in texts(at.main))
+    at.button(key="dn2_apply").click().run()
+    assert not at.exception and not at.error and address(at) == {"project": project.id}
+    settings = project.settings()
+    assert (settings.k, settings.form, settings.normalise) == (best.k, best.form, True)
+    [job] = [job for job in store.jobs.active(project.id) if job.kind == "reencode"]
+    assert job.args == {"backbone": best.backbone, "preset": best.preset}
+    run_pending(store)
+    assert of_preset(project.settings()) == of_preset(best)
+
+
+def test_an_unknown_network_in_the_address_is_the_one_in_use(project, parts):
+    at = opened("tune", project=project.id, network="<b>x")
+    assert not at.exception and at.button(key="dn2_apply").disabled
 
 
 def test_an_opened_picture_is_judged_by_the_trial(project, parts, monkeypatch):
@@ -313,8 +331,8 @@ def test_the_choice_of_the_score_lives_in_the_address(project, parts):
 def test_a_preset_brings_its_score(project, parts):
     project.save_settings(replace(project.settings(), form="density"))
     at = opened("tune", project=project.id)
-    at.button(key="dn2_preset_recommended").click().run()
-    assert address(at) == {"project": project.id, "form": "mean"}
+    at.button(key="dn2_preset_paper").click().run()
+    assert address(at) == {"project": project.id, "form": "mean", "unit": "0", "preset": "paper"}
 
 
 def test_apply_leaves_limits_alone_that_were_set_meanwhile_and_names_who(project, parts):
