@@ -16,7 +16,7 @@ from pages.parts.jobs import job_panel, last_failure
 from pages.parts.look import dark
 from pages.parts.opened import wanted_image
 from pages.parts.results import all_scores, item_cells, judged_item, rows_of
-from pages.parts.service import current_project, snapshot, store
+from pages.parts.service import current_project, past, snapshot, store
 from pages.parts.text import language, md, number, t, tn
 
 AROUND = 24  # images that a click on the map shows: the one clicked and what lies nearest
@@ -56,8 +56,9 @@ def map_page() -> None:
     if wanted is not None:
         problem("NOT_FOUND", {"what": t("The image")})
     _how_drawn(project, table, busy)
-    with right.container(horizontal=True, horizontal_alignment="right"):
-        _draw_button(project, table, busy)
+    if not past():
+        with right.container(horizontal=True, horizontal_alignment="right"):
+            _draw_button(project, table, busy)
     _explore(project, shown, judged, table)
 
 

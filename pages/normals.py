@@ -17,7 +17,7 @@ from pages.parts.look import one_in, percent, plot_config, raw
 from pages.parts.opened import wanted_image
 from pages.parts.overview import normals_histogram, size_table
 from pages.parts.results import normal_cells
-from pages.parts.service import current_project, snapshot
+from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import number, t, tn
 
 
@@ -46,8 +46,9 @@ def normals() -> None:
         return
     _at_a_glance(shown, judged)
     last_delivery(project.batches("normal"))
-    with st.expander(t("Add normals"), icon=":material/add_photo_alternate:", key="dn2_add"):
-        intake_ways(project, "normal", key="dn2_normals")
+    if not past():
+        with st.expander(t("Add normals"), icon=":material/add_photo_alternate:", key="dn2_add"):
+            intake_ways(project, "normal", key="dn2_normals")
     _gallery(project, shown, order, judged)
     _more(project, shown, judged)
 
@@ -167,7 +168,8 @@ def _more(project, shown, judged) -> None:
             key="dn2_sizes",
             alt=t("Image sizes"),
         )
-        backbone_choice(project)
+        if not past():
+            backbone_choice(project)
     st.markdown(f"##### {t('Where every file went')}")
     accounting(project, project.batches("normal"), key="dn2_account")
 
