@@ -12,27 +12,31 @@ from babel.messages.frontend import CommandLineInterface
 
 ROOT = Path(__file__).resolve().parents[1]
 POT = ROOT / "locales" / "dn2.pot"
+TABLES = ("SENTENCES", "ENGLISH")  # of the errors, and of the report
+FORMATS = ("lang", "dir", "decimal", "thousands")  # of the report: set by the language, not translated
 
 
 def calls(fileobj, keywords, comment_tags, options):
-    """Babel extractor for the calls of t and tn, those inside f-strings included (Babel's own misses them)."""
+    """Babel extractor for calls of t and tn, also as say.t, and inside f-strings, where Babel's own misses them."""
     for node in ast.walk(ast.parse(fileobj.read())):
-        name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+        name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
         if name in ("t", "tn"):
             words = [arg.value if isinstance(arg, ast.Constant) else None for arg in node.args]
             yield node.lineno, name, words[0] if name == "t" else tuple(words[:2]), []
 
 
 def sentences(fileobj, keywords, comment_tags, options):
-    """Babel extractor for the table of error sentences: its values are message ids."""
+    """Babel extractor for a table of sentences: its values are message ids, but for those in FORMATS."""
     for node in ast.walk(ast.parse(fileobj.read())):
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "SENTENCES":
-            for value in node.value.values:
-                yield value.lineno, "gettext", ast.literal_eval(value), []
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if getattr(target, "id", "") in TABLES and isinstance(getattr(node, "value", None), ast.Dict):
+            for key, value in zip(node.value.keys, node.value.values, strict=True):
+                if ast.literal_eval(key) not in FORMATS:
+                    yield value.lineno, "gettext", ast.literal_eval(value), []
 
 
 def extract(target: Path = POT) -> None:
-    """Write the template of all messages of the pages and of the error sentences."""
+    """Write the template of all messages of the pages, of the errors and of the report."""
     _babel(
         f"extract --mapping={ROOT / 'babel.cfg'} --output-file={target} --keywords=t --keywords=tn:1,2 --no-wrap "
         "--omit-header --sort-by-file --no-location "

@@ -4,7 +4,8 @@ import numpy as np
 import streamlit as st
 
 from dn2core.errors import DN2Error
-from dn2core.project.labels import labels, labels_of
+from dn2core.project.labels import labels_of
+from dn2core.project.reporting import known_labels
 from dn2core.report import results_csv
 from pages.parts import filters
 from pages.parts.accounting import accounting, last_delivery, source_word
@@ -50,7 +51,7 @@ def score() -> None:
         return
     judged = shown.judge()
     chosen = filters.read(st.query_params)
-    known = labels(project)
+    known = known_labels(project, shown)
     said = labels_of(shown.scored, known)
     positions = most_unusual_first(judged.scores, filters.matching(chosen, shown, judged, said))
     wanted = wanted_image()
