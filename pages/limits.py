@@ -17,7 +17,16 @@ from pages.parts.basis import basis_of, basis_table, difference, difference_word
 from pages.parts.browse import browse
 from pages.parts.charts import score_histogram
 from pages.parts.components.who import author
-from pages.parts.costs import assumption, becomes, budget_of, cost_figure, cost_view, cost_words, flagged_beyond
+from pages.parts.costs import (
+    assumption,
+    at_limit,
+    becomes,
+    budget_of,
+    cost_figure,
+    cost_view,
+    cost_words,
+    flagged_beyond,
+)
 from pages.parts.detail import open_detail
 from pages.parts.header import empty_state, need_project, number_row, problem, project_header
 from pages.parts.held_out import held_panel
@@ -494,7 +503,8 @@ def _costs(shown, before, after, saved: Settings, known: np.ndarray) -> None:
     if not counted.any():
         st.caption(t("Score images first: what an escape costs depends on the parts that come."))
         return
-    estimate = round(1000 * flagged_beyond(before, known, counted), 1)
+    estimate = 1000 * flagged_beyond(before, known, counted)
+    estimate = float(round(estimate)) if estimate >= 10 else round(estimate, 1)
     params = st.query_params
     defaults = {"escape": 100.0, "false_reject": 1.0, "defects": estimate}
     words = {
@@ -537,7 +547,8 @@ def _costs(shown, before, after, saved: Settings, known: np.ndarray) -> None:
     with right:
         st.markdown("\n".join(f"- {line}" for line in cost_words(view.costs, before.limit)))
         st.caption(assumption(view))
-        _use(saved, after, view.costs.best_limit)
+        if at_limit(view.costs, before.limit) != view.costs.best:
+            _use(saved, after, view.costs.best_limit)
 
 
 def _use(saved: Settings, after, limit: float) -> None:

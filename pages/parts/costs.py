@@ -135,6 +135,8 @@ def cost_figure(costs: Costs, prices: Prices, limit: float) -> go.Figure:
     figure.update_xaxes(title=t("limit (how unusual)"))
     figure.update_yaxes(title=t("cost per {of} parts", of=number(OF)), rangemode="tozero")
     limit_line(figure, limit)
+    if at_limit(costs, limit) == costs.best:
+        return figure  # the same verdicts: one line is enough
     return second_line(figure, best, t("cheapest {value}", value=raw(best)), PASS, left=best < limit)
 
 

@@ -599,7 +599,7 @@ def test_defects_to_come_are_at_first_those_flagged_beyond_the_false_alarms(proj
     share = (judged.flagged.mean() - alarms) / (1 - alarms)
     assert share > 0.1
     at = opened("limits", project=project.id)
-    assert at.number_input(key="dn2_defects").value == round(1000 * share, 1)
+    assert at.number_input(key="dn2_defects").value == round(1000 * share)
     labels = np.array(["defect"] * 23 + [""])
     assert cost_parts.flagged_beyond(judged, labels, np.ones(24, bool)) == 23 / 24
 
@@ -668,6 +668,7 @@ def test_cost_words_name_both_limits_and_the_extremes():
     assert "(4.00) 1,000 parts cost about 1,000: 0 false rejects, 100 escapes" in now
     assert "At 3.00 they cost about 175: 175 false rejects, 0 escapes" in best
     assert cost_parts.cost_words(costs, 3.2)[1] == "No other limit is cheaper."
+    assert len(cost_parts.cost_figure(costs, Prices(10, 1), 3.2).layout.shapes) == 1
     assert "flag every part" in cost_parts.cost_words(costs_of_labelled(Prices(1, 0), good, good, 0.5), 3.0)[1]
     assert "flag none" in cost_parts.cost_words(costs_of_labelled(Prices(0, 1), good, bad, 0.5), 3.0)[1]
 
