@@ -253,8 +253,7 @@ def _apply(project, saved: Settings, draft: Settings) -> None:
     """Write the choice; another crop is encoded in the background, the rest holds at once."""
     try:
         # Only what is chosen here: limits may have been set elsewhere meanwhile.
-        now = replace(project.settings(), k=draft.k, normalise=draft.normalise, form=draft.form)
-        project.save_settings(now, author=author())
+        project.change_settings(k=draft.k, normalise=draft.normalise, form=draft.form, author=author())
         if features_of(draft) != features_of(saved):
             project.change_backbone(*features_of(draft))
     except DN2Error as error:

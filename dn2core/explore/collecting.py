@@ -39,7 +39,7 @@ class LeastCovered:
     """Normals that lie most alone, the loneliest first."""
 
     positions: np.ndarray  # (c,) int64 rows of the normals
-    multiples: np.ndarray  # (c,) float64: root of the score over that of the median normal; NaN where that is 0
+    multiples: np.ndarray  # (c,) float64: root of the score over that of the median normal; 1 where both are 0
     visitors: np.ndarray  # (c,) int64: scored images whose nearest normal this is
 
 

@@ -35,6 +35,9 @@ CREATE TABLE labels(
 CREATE TABLE events(
     id INTEGER PRIMARY KEY, at REAL NOT NULL, author TEXT NOT NULL, kind TEXT NOT NULL, version INTEGER,
     settings TEXT NOT NULL, image_id INTEGER REFERENCES images(id), details TEXT NOT NULL);
+CREATE TABLE lot_changes(
+    event_id INTEGER NOT NULL REFERENCES events(id), item_id INTEGER NOT NULL REFERENCES items(id), before TEXT,
+    PRIMARY KEY (event_id, item_id)) WITHOUT ROWID;
 CREATE TABLE claims(
     image_id INTEGER PRIMARY KEY REFERENCES images(id), holder TEXT NOT NULL, author TEXT NOT NULL, at REAL NOT NULL);
 """
@@ -89,7 +92,7 @@ ALTER TABLE items ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE items ADD COLUMN lot TEXT;
 INSERT INTO events(at, author, kind, version, settings, details)
     SELECT created, '', 'normals', version, (SELECT value FROM meta WHERE key = 'settings'),
-    json_object('reason', reason, 'n', n) FROM states ORDER BY version;
+    json_object('reason', reason, 'n', n, 'fingerprint', fingerprint) FROM states ORDER BY version;
 """,
     ),
 )
@@ -194,6 +197,12 @@ def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
     """WAL only where SQLite is free of the WAL-reset corruption bug (fixed in 3.51.3, 3.50.7, 3.44.6)."""
     fixed = version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
     return "WAL" if fixed else "TRUNCATE"
+
+
+def write_meta(db: sqlite3.Connection, **values) -> None:
+    """Note values about the project, as JSON."""
+    rows = [(key, dump(value)) for key, value in values.items()]
+    db.executemany("INSERT OR REPLACE INTO meta(key, value) VALUES (?, ?)", rows)
 
 
 def dump(value) -> str:

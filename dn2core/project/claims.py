@@ -3,6 +3,8 @@
 import time
 from typing import TYPE_CHECKING
 
+from dn2core.errors import NotFound
+
 if TYPE_CHECKING:
     from dn2core.project.project import Project
 
@@ -15,9 +17,14 @@ def claim(project: "Project", image_id: int, holder: str, author: str = "") -> b
     Args:
         holder: tells one session from another.
         author: the name that others are shown.
+
+    Raises:
+        NotFound: when there is no such image.
     """
     now = time.time()
     with project.db.write() as db:
+        if not db.execute("SELECT 1 FROM images WHERE id = ?", (image_id,)).fetchone():
+            raise NotFound("NOT_FOUND", what="The image")
         db.execute(
             "DELETE FROM claims WHERE at < ? OR (holder = ? AND image_id <> ?)", (now - CLAIM_SECONDS, holder, image_id)
         )

@@ -85,7 +85,7 @@ def _label(event: Event, say: Say) -> str:
         line = t("{name}: label taken off", name=name)
     else:
         line = f"{name}: {word}"
-    return f"{line} – “{details['note']}”" if details.get("note") else line
+    return f"{line} – “{' '.join(details['note'].split())}”" if details.get("note") else line
 
 
 def _settings(event: Event, say: Say) -> str:

@@ -86,13 +86,14 @@ def trial(project: "Project", view: Snapshot, *, join: Sequence[int] = (), leave
     keep = np.ones(len(view.normals), bool)
     keep[gone] = False
     joining = _image_ids(view.scored, join)
-    joining = joining[~np.isin(joining, view.normals.image_ids)]
+    joining = joining[~np.isin(joining, np.concatenate([view.normals.image_ids, view.held.image_ids]))]
     if not keep.any() and not len(joining):
         raise NotFound("NO_NORMALS")
     added = project.features(joining.tolist(), view.state.fingerprint) if len(joining) else None
     bank = view.bank.changed(keep, added)
     return replace(
         view,
+        generation=(*view.generation, "trial", tuple(joining.tolist()), tuple(gone.tolist())),
         normals=_joined(view, keep, joining),
         bank=bank,
         own_neighbours=updated_own(view.own_neighbours, bank, keep),

@@ -239,6 +239,7 @@ def _finish(project: Project, batch: int, role: str, encoder, progress: Progress
     """
     if role == "normal":
         with project.db.write() as db:
+            _end_twins(db)
             # All that were accepted, also those of a batch whose job failed half-way.
             joined = db.execute(
                 "UPDATE items SET since = ? WHERE role = 'normal' AND since IS NULL", (next_version(db),)
@@ -255,6 +256,21 @@ def _finish(project: Project, batch: int, role: str, encoder, progress: Progress
         reencode.encode_missing(project, encoder, progress)
         judge(project, finishing=batch)
     _tidy(project, batch)
+
+
+def _end_twins(db) -> None:
+    """Images that became normals another way while the batch was at work are duplicates after all."""
+    twins = db.execute(
+        "SELECT new.id, old.id AS of, old.name FROM items new JOIN items old ON old.image_id = new.image_id"
+        " WHERE new.role = 'normal' AND new.since IS NULL AND new.until IS NULL"
+        " AND old.role = 'normal' AND old.since IS NOT NULL AND old.until IS NULL"
+    ).fetchall()
+    for twin in twins:
+        db.execute(
+            "UPDATE outcomes SET status = 'duplicate', code = 'DUPLICATE', params = ?, item_id = ? WHERE item_id = ?",
+            (dump({"of": twin["name"]}), twin["of"], twin["id"]),
+        )
+        db.execute("DELETE FROM items WHERE id = ?", (twin["id"],))
 
 
 def _tidy(project: Project, batch: int) -> None:

@@ -1,15 +1,16 @@
 """All scored images judged by the normals in force, and what is noted of it."""
 
+import sqlite3
 import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dn2core.detect import Judgement
-from dn2core.errors import NotFound
+from dn2core.errors import NotFound, StorageError
 from dn2core.project import events, maps
-from dn2core.project.catalogue import dump
-from dn2core.project.snapshot import Snapshot, snapshot
+from dn2core.project.catalogue import dump, write_meta
+from dn2core.project.snapshot import Snapshot, generation_in, snapshot
 
 if TYPE_CHECKING:
     from dn2core.project.project import Project
@@ -25,27 +26,49 @@ def judge(project: "Project", finishing: int | None = None) -> None:
     Raises:
         StorageError: VECTORS_DAMAGED; nothing is noted then.
     """
+    while True:
+        view = _view(project)
+        verdicts = view.judge() if view else None
+        with project.db.write() as db:
+            if view and generation_in(db, project.id) != view.generation:
+                continue  # somebody changed it meanwhile, and what is noted must be what is in force
+            if finishing is not None:
+                db.execute("UPDATE batches SET finished = ? WHERE id = ?", (time.time(), finishing))
+            if view:
+                _note_deliveries(db, view, verdicts)
+            flagged = _flagged(verdicts) if view and len(view.scored) else None
+            write_meta(db, changed=time.time(), flagged=flagged)
+        break
+    if view and len(view.scored) and not maps.has_map(project, view):
+        project.submit_map()
+
+
+def judge_if_whole(project: "Project") -> None:
+    """As `judge`, after a change that holds in any case: damaged vectors are told by the next snapshot."""
     try:
-        view = snapshot(project)
+        judge(project)
+    except StorageError as error:
+        if error.code != "VECTORS_DAMAGED":
+            raise
+
+
+def _view(project: "Project") -> Snapshot | None:
+    try:
+        return snapshot(project)
     except NotFound as error:
         if error.code != "NO_NORMALS":
             raise
-        view = None
-    verdicts = view.judge() if view else None
-    with project.db.write() as db:
-        if finishing is not None:
-            db.execute("UPDATE batches SET finished = ? WHERE id = ?", (time.time(), finishing))
-        if view:
-            rows = db.execute(
-                "SELECT id, author FROM batches WHERE role = 'scored' AND finished IS NOT NULL AND judged IS NULL"
-            ).fetchall()
-            for row in rows:
-                result = _judged(view, verdicts, row["id"])
-                result["event"] = events.record(db, "delivery", row["author"], batch=row["id"], **result)
-                db.execute("UPDATE batches SET judged = ? WHERE id = ?", (dump(result), row["id"]))
-    project.touch(flagged=_flagged(verdicts) if view and len(view.scored) else None)
-    if view and len(view.scored) and not maps.has_map(project, view):
-        project.submit_map()
+        return None
+
+
+def _note_deliveries(db: sqlite3.Connection, view: Snapshot, verdicts: Judgement) -> None:
+    rows = db.execute(
+        "SELECT id, author FROM batches WHERE role = 'scored' AND finished IS NOT NULL AND judged IS NULL"
+    ).fetchall()
+    for row in rows:
+        result = _judged(view, verdicts, row["id"])
+        result["event"] = events.record(db, "delivery", row["author"], batch=row["id"], **result)
+        db.execute("UPDATE batches SET judged = ? WHERE id = ?", (dump(result), row["id"]))
 
 
 def _judged(view: Snapshot, verdicts: Judgement, batch: int) -> dict:

@@ -8,7 +8,7 @@ from dn2core.detect.lots import LotsRead, lots_by_folder, lots_by_pattern, lots_
 from dn2core.errors import Refused
 from dn2core.ingest.names import show
 from dn2core.project import events
-from dn2core.project.judging import judge
+from dn2core.project.judging import judge_if_whole
 
 if TYPE_CHECKING:
     from dn2core.project.project import Project
@@ -26,13 +26,20 @@ def set_lots(project: "Project", lots: Mapping[int, str | None], *, how: str, au
     Raises:
         Refused: TEXT_TOO_LONG for a lot's name.
     """
-    rows = [(_checked(lot), int(item_id)) for item_id, lot in lots.items()]
+    wanted = {int(item_id): _checked(lot) for item_id, lot in lots.items()}
     with project.db.write() as db:
-        db.executemany(f"UPDATE items SET lot = ? WHERE id = ? AND {_IN_USE}", rows)
-        names = {lot for lot, _ in rows if lot}
-        events.record(db, "lots", author, how=how, images=len(rows), lots=len(names))
+        now = {row["id"]: row["lot"] for row in db.execute(f"SELECT id, lot FROM items WHERE {_IN_USE}")}
+        changed = [item for item, lot in wanted.items() if item in now and now[item] != lot]
+        names = {lot for lot in wanted.values() if lot}
+        event_id = events.record(db, "lots", author, how=how, images=len(wanted), lots=len(names))
+        # What was before, so that a past state keeps the lots that it was judged by.
+        db.executemany(
+            "INSERT INTO lot_changes(event_id, item_id, before) VALUES (?, ?, ?)",
+            [(event_id, item, now[item]) for item in changed],
+        )
+        db.executemany("UPDATE items SET lot = ? WHERE id = ?", [(wanted[item], item) for item in changed])
         known = db.execute(f"SELECT count(*) FROM items WHERE lot IS NOT NULL AND {_IN_USE}").fetchone()[0]
-    judge(project)  # a limit may rest on lots
+    judge_if_whole(project)  # a limit may rest on lots
     return known
 
 

@@ -2,13 +2,13 @@
 
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from dn2core.errors import NotFound
+from dn2core.errors import NotFound, Refused
 from dn2core.project import events
-from dn2core.project.judging import judge
+from dn2core.project.judging import judge_if_whole
 from dn2core.project.records import State, newest_state
 
 if TYPE_CHECKING:
@@ -24,85 +24,86 @@ _ADD = (
 _END = f"UPDATE items SET until = :version WHERE id = :id AND {_IN_FORCE}"
 
 
-def add_normals(project: "Project", item_ids: Iterable[int], *, author: str = "", reason: str | None = None) -> State:
+def add_normals(project: "Project", item_ids: Iterable[int], *, author: str = "") -> State:
     """Have scored images join the normals, without encoding them again; they stay among the scored ones, too.
 
-    What is among the normals already is left alone.
+    What is among the normals already, held out or not, is left alone.
 
     Raises:
         NotFound: NO_NORMALS when there never were any; NOT_FOUND when none of the images is there.
     """
-    ids = _distinct(item_ids)
-    with project.db.read() as db:
-        there = [i for i in ids if db.execute("SELECT 1 FROM items WHERE id = ? AND until IS NULL", (i,)).fetchone()]
-    if not there:
-        raise NotFound("NOT_FOUND", what="The image")
     statement = _ADD.format(held=0, which="role = 'scored' AND until IS NULL")
-    return _change(project, [(statement, there)], reason or _counted(len(there), "joined the normals"), author)
+
+    def change(db, version: int) -> tuple[int, str]:
+        there = "SELECT 1 FROM items WHERE id = ? AND role = 'scored' AND until IS NULL"
+        if not any(db.execute(there, (i,)).fetchone() for i in ids):
+            raise NotFound("NOT_FOUND", what="The image")
+        count = _run(db, statement, ids, version)
+        return count, _counted(count, "joined the normals")
+
+    ids = _distinct(item_ids)
+    return _change(project, change, author)
 
 
-def remove_normals(
-    project: "Project", item_ids: Iterable[int], *, author: str = "", reason: str | None = None
-) -> State:
+def remove_normals(project: "Project", item_ids: Iterable[int], *, author: str = "") -> State:
     """Take images out of the normals. Without one that is a normal now there is no new version.
 
     Raises:
         NotFound: NO_NORMALS when there never were any.
+        Refused: LAST_NORMAL when none would be left.
     """
-    ids = _distinct(item_ids)
-    return _change(project, [(_END, ids)], reason or _counted(len(ids), "taken out of the normals"), author)
+    return _each(project, [_END], item_ids, "taken out of the normals", author)
 
 
-def return_normals(
-    project: "Project", item_ids: Iterable[int], *, author: str = "", reason: str | None = None
-) -> State:
+def return_normals(project: "Project", item_ids: Iterable[int], *, author: str = "") -> State:
     """Put images back that were taken out, as new items. What is among the normals is left alone.
 
     Raises:
         NotFound: NO_NORMALS when there never were any.
     """
-    ids = _distinct(item_ids)
     statement = _ADD.format(held="held", which="role = 'normal' AND until IS NOT NULL")
-    return _change(project, [(statement, ids)], reason or _counted(len(ids), "put back among the normals"), author)
+    return _each(project, [statement], item_ids, "put back among the normals", author)
 
 
 def hold_out(project: "Project", item_ids: Iterable[int], *, author: str = "") -> State:
-    """Keep normals for checking the limit: nothing is compared with them any more, they are compared instead."""
-    ids = _distinct(item_ids)
-    return _change(project, _moved(ids, held=1), _counted(len(ids), "held out to check the limit"), author)
+    """Keep normals for checking the limit: nothing is compared with them any more, they are compared instead.
+
+    Raises:
+        NotFound: NO_NORMALS when there never were any.
+        Refused: LAST_NORMAL when none would be left to compare with.
+    """
+    return _each(project, _moved(held=1), item_ids, "held out to check the limit", author)
 
 
 def take_in(project: "Project", item_ids: Iterable[int], *, author: str = "") -> State:
     """The way back from `hold_out`: images are compared with them again."""
-    ids = _distinct(item_ids)
-    return _change(project, _moved(ids, held=0), _counted(len(ids), "no longer held out"), author)
+    return _each(project, _moved(held=0), item_ids, "no longer held out", author)
 
 
-def restore_normals(project: "Project", version: int, *, author: str = "") -> State:
+def restore_normals(project: "Project", version: int, *, author: str = "", newest: int | None = None) -> State:
     """The normals as they were in an earlier version, as a new one; the network in force stays.
+
+    Args:
+        newest: the version that the caller takes for the newest; None restores whatever came meanwhile.
 
     Raises:
         NotFound: when there is no such version.
+        Refused: UNDO_SUPERSEDED when there is a newer one than `newest`; LAST_NORMAL when none would be left.
     """
-    with project.db.read() as db:
+    statement = _ADD.format(held="held", which="role = 'normal'")
+
+    def change(db, following: int) -> tuple[int, str]:
+        if newest is not None and following != newest + 1:
+            raise Refused("UNDO_SUPERSEDED")
         if not db.execute("SELECT 1 FROM states WHERE version = ?", (version,)).fetchone():
             raise NotFound("NOT_FOUND", what=f"Version {version} of the normals")
-        then = {
-            (row["image_id"], row["held"]): row["id"]
-            for row in db.execute(
-                "SELECT id, image_id, held FROM items WHERE role = 'normal' AND since <= :v"
-                " AND (until IS NULL OR until > :v)",
-                {"v": version},
-            )
-        }
-        now = {
-            (row["image_id"], row["held"]): row["id"]
-            for row in db.execute(f"SELECT id, image_id, held FROM items WHERE {_IN_FORCE}")
-        }
-    end = [now[key] for key in now.keys() - then.keys()]
-    back = sorted(then[key] for key in then.keys() - now.keys())
-    statement = _ADD.format(held="held", which="role = 'normal'")
-    return _change(project, [(_END, end), (statement, back)], f"as in version {version}", author)
+        then = _in_force_at(db, "role = 'normal' AND since <= :v AND (until IS NULL OR until > :v)", version)
+        now = _in_force_at(db, _IN_FORCE, version)
+        ended = _run(db, _END, [now[key] for key in now.keys() - then.keys()], following)
+        back = _run(db, statement, sorted(then[key] for key in then.keys() - now.keys()), following)
+        return ended + back, f"as in version {version}"
+
+    return _change(project, change, author)
 
 
 def next_version(db: sqlite3.Connection) -> int:
@@ -133,28 +134,54 @@ def publish(db: sqlite3.Connection, reason: str, encoder=None, *, author: str = 
         " VALUES (:version, :created, :reason, :n, :backbone, :preset, :fingerprint)",
         asdict(state),
     )
-    events.record(db, "normals", author, reason=reason, n=n, held=held)
+    events.record(db, "normals", author, reason=reason, n=n, held=held, fingerprint=state.fingerprint)
     return state
 
 
-def _change(project: "Project", steps: list[tuple[str, list[int]]], reason: str, author: str) -> State:
-    """Run each statement for its items (:id, :version, :now) and publish what changed as the next version."""
+def _each(project: "Project", statements: list[str], item_ids: Iterable[int], what: str, author: str) -> State:
+    """Run each statement for the items; the last one counts."""
+    ids = _distinct(item_ids)
+
+    def change(db, version: int) -> tuple[int, str]:
+        count = [_run(db, statement, ids, version) for statement in statements][-1]
+        return count, _counted(count, what)
+
+    return _change(project, change, author)
+
+
+def _change(project: "Project", change: Callable[..., tuple[int, str]], author: str) -> State:
+    """Make a change in one transaction and publish it, if any item changed, as the next version.
+
+    Args:
+        change: (db, the version's number) -> how many items changed, and the reason to note.
+    """
     with project.db.write() as db:
         before = newest_state(db)
         if before is None:
             raise NotFound("NO_NORMALS")
-        shared = {"version": next_version(db), "now": time.time()}
-        changed = 0
-        for statement, ids in steps:
-            changed += max(0, db.executemany(statement, [{**shared, "id": i} for i in ids]).rowcount)
-        state = publish(db, reason, author=author) if changed else before
-    judge(project)
+        count, reason = change(db, next_version(db))
+        state = publish(db, reason, author=author) if count else before
+        if count and state.n == 0:
+            raise Refused("LAST_NORMAL")
+    judge_if_whole(project)
     return state
 
 
-def _moved(ids: list[int], held: int) -> list[tuple[str, list[int]]]:
-    end = f"{_END} AND held <> {held}"
-    return [(end, ids), (_ADD.format(held=held, which="role = 'normal' AND until = :version"), ids)]
+def _run(db: sqlite3.Connection, statement: str, ids: list[int], version: int) -> int:
+    """Run a statement for items (:id, :version, :now); how many rows it changed."""
+    shared = {"version": version, "now": time.time()}
+    return max(0, db.executemany(statement, [{**shared, "id": i} for i in ids]).rowcount)
+
+
+def _moved(held: int) -> list[str]:
+    which = "role = 'normal' AND until = :version"
+    return [f"{_END} AND held <> {held}", _ADD.format(held=held, which=which)]
+
+
+def _in_force_at(db: sqlite3.Connection, condition: str, version: int) -> dict[tuple[int, int], int]:
+    """(image, held) -> item."""
+    rows = db.execute(f"SELECT id, image_id, held FROM items WHERE {condition}", {"v": version})
+    return {(row["image_id"], row["held"]): row["id"] for row in rows}
 
 
 def _distinct(item_ids: Iterable[int]) -> list[int]:

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,9 @@ from dn2core.features.backbones import backbone_of
 from dn2core.features.preprocess import prepare, preset_of, seen_part
 from dn2core.ingest import Limits, decode, safe_copy, thumbnail
 from dn2core.project import events, fsio, maps, vectors
-from dn2core.project.catalogue import PROJECT_TABLES, Database, dump
+from dn2core.project.catalogue import PROJECT_TABLES, Database, dump, write_meta
 from dn2core.project.jobs import JobQueue
-from dn2core.project.judging import judge
+from dn2core.project.judging import judge_if_whole
 from dn2core.project.paths import below, by_hash, folder_roots
 from dn2core.project.records import Batch, Item, Outcome, Role, State, newest_state
 from dn2core.project.settings import Settings, settings_in
@@ -53,14 +53,23 @@ class Project:
 
     def save_settings(self, settings: Settings, *, author: str = "") -> None:
         """Write how images are judged; a new backbone or preset goes by `change_backbone`."""
+        self.change_settings(author=author, **asdict(settings))
+
+    def change_settings(self, *, author: str = "", **changes) -> None:
+        """Write some settings; what others changed meanwhile in the rest stays.
+
+        Raises:
+            Refused: a value out of its range, or BACKBONE_NEEDS_ENCODING.
+        """
         with self.db.write() as db:
             current = settings_in(db)
+            settings = replace(current, **changes)
             if (settings.backbone, settings.preset) != (current.backbone, current.preset):
                 raise Refused("BACKBONE_NEEDS_ENCODING")
             write_meta(db, settings=asdict(settings), changed=time.time())
             if settings != current:
                 events.record(db, "settings", author, before=asdict(current))
-        judge(self)
+        judge_if_whole(self)
 
     def state(self) -> State | None:
         """The newest version of the normals; None before the first normals are in."""
@@ -349,11 +358,6 @@ class Project:
             raise StorageError("VECTORS_DAMAGED", file=self.db.path.name)
         return vectors.gather(self.vectors_dir, [rows[i] for i in image_ids])
 
-    def touch(self, **meta) -> None:
-        """Note activity, and what the cards on the home page show."""
-        with self.db.write() as db:
-            write_meta(db, changed=time.time(), **meta)
-
     def _seen_as(self) -> tuple[str, int]:
         """Preset and input side of the features in use; neither needs the network itself."""
         chosen = self.state() or self.settings()
@@ -391,12 +395,6 @@ class Project:
     def _meta(self, key: str) -> str:
         with self.db.read() as db:
             return db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()["value"]
-
-
-def write_meta(db: sqlite3.Connection, **values) -> None:
-    """Note values about the project, as JSON."""
-    rows = [(key, dump(value)) for key, value in values.items()]
-    db.executemany("INSERT OR REPLACE INTO meta(key, value) VALUES (?, ?)", rows)
 
 
 def _require_open(db: sqlite3.Connection, batch: int) -> None:

@@ -8,12 +8,13 @@ from dn2core.errors import NotFound, Rejected, StorageError
 from dn2core.ingest import check_all
 from dn2core.ingest.sources import Source
 from dn2core.project import vectors
+from dn2core.project.catalogue import write_meta
 from dn2core.project.encoders import encoder_for
 from dn2core.project.jobs import Job
 from dn2core.project.judging import judge
 from dn2core.project.normals import next_version, publish
 from dn2core.project.progress import Progress
-from dn2core.project.project import Project, write_meta
+from dn2core.project.project import Project
 from dn2core.project.records import newest_state
 from dn2core.project.settings import settings_in
 

@@ -47,7 +47,7 @@ def settings_of(text: str) -> Settings:
     """Settings from JSON as catalogues keep it, also of the time when the limit was a percentile of the normals."""
     values = json.loads(text)
     if "percentile" in values:
-        values["budget"] = max(round(1 - values.pop("percentile") / 100, 9), 0.001)
+        values["budget"] = round(1 - values.pop("percentile") / 100, 9) or 0.001
     return Settings(**values)
 
 

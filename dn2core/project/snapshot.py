@@ -194,6 +194,7 @@ def snapshot(project: "Project") -> Snapshot:
 
 def tried(project: "Project", view: Snapshot, settings: Settings) -> Snapshot:
     """The snapshot as other settings would have it; features of another network are not tried."""
+    view = replace(view, generation=(*view.generation, "tried", settings))
     if settings.normalise == view.settings.normalise:
         return replace(view, settings=settings)
     raw = [
@@ -271,6 +272,9 @@ def _build(project: "Project", past: events.Event | None = None) -> Snapshot:
             scored, missing = before.scored, before.waiting + before.lost
         else:
             scored, missing = _scored(db, state, past)
+        if past:
+            lots = _lots_then(db, past)
+            normals, held, scored = (_with_lots(items, lots) for items in (normals, held, scored))
 
     bank, own, keep = _bank(project, before, normals, state, settings)
     held_features = bank.prepare(project.features(held.image_ids.tolist(), state.fingerprint).reshape(-1, bank.dim))
@@ -369,6 +373,23 @@ def lot_codes(lots: tuple[str | None, ...]) -> np.ndarray | None:
 
 def _name_in(db: sqlite3.Connection) -> str:
     return db.execute("SELECT value FROM meta WHERE key = 'name'").fetchone()[0]
+
+
+def _lots_then(db: sqlite3.Connection, past: events.Event) -> dict[int, str | None]:
+    """The lots that items had at that event, of those whose lot was changed since."""
+    rows = db.execute(
+        "SELECT item_id, before FROM lot_changes WHERE (item_id, event_id) IN"
+        " (SELECT item_id, min(event_id) FROM lot_changes WHERE event_id > ? GROUP BY item_id)",
+        (past.id,),
+    )
+    return {row["item_id"]: row["before"] for row in rows}
+
+
+def _with_lots(items: Items, changed: dict[int, str | None]) -> Items:
+    if not changed:
+        return items
+    ids = items.ids.tolist()
+    return replace(items, lots=tuple(changed.get(one, lot) for one, lot in zip(ids, items.lots, strict=True)))
 
 
 def _items(db: sqlite3.Connection, condition: str, params: tuple) -> Items:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from dn2core.errors import DN2Error, NotFound, Refused, StorageError
 from dn2core.project import fsio
-from dn2core.project.catalogue import PROJECT_TABLES, Database, dump
+from dn2core.project.catalogue import PROJECT_TABLES, Database, dump, write_meta
 from dn2core.project.jobs import JobQueue
 from dn2core.project.paths import below
-from dn2core.project.project import Project, write_meta
+from dn2core.project.project import Project
 from dn2core.project.settings import Settings
 from dn2core.project.snapshot import forget
 

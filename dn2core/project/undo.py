@@ -1,6 +1,5 @@
 """What was decided, taken back: as a new entry of the history, while nothing newer stands on it."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dn2core.errors import Refused
@@ -8,7 +7,6 @@ from dn2core.project.events import Event, event, history
 from dn2core.project.history_words import changed_settings, settings_before
 from dn2core.project.labels import undo_label
 from dn2core.project.normals import restore_normals
-from dn2core.project.records import state_of
 from dn2core.project.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,7 +31,11 @@ def undoable(entries: list[Event], now: Settings) -> set[int]:
         elif entry.kind == "settings" and _stands(entry, now):
             found.add(entry.id)
     versions = [entry for entry in entries if entry.kind == "normals"]
-    if len(versions) > 1 and versions[1].details["n"]:
+    if (
+        len(versions) > 1
+        and versions[1].details["n"]
+        and len({one.details.get("fingerprint") for one in versions[:2]}) == 1
+    ):
         found.add(versions[0].id)
     return found
 
@@ -63,12 +65,16 @@ def _undo_normals(project: "Project", entry: Event, author: str) -> None:
         raise Refused("UNDO_SUPERSEDED")
     if not older or not older[0].details["n"]:
         raise Refused("UNDO_IMPOSSIBLE")
-    with project.db.read() as db:
-        states = [state_of(db, one.version) for one in (newest, older[0])]
-    if states[0].fingerprint != states[1].fingerprint:
+    if not _one_network([newest, older[0]]):
         raise Refused("BACKBONE_NEEDS_ENCODING")
-    if restore_normals(project, older[0].version, author=author).version == entry.version:  # the images are the same
+    if (
+        restore_normals(project, older[0].version, author=author, newest=entry.version).version == entry.version
+    ):  # the images are the same
         raise Refused("UNDO_IMPOSSIBLE")
+
+
+def _one_network(versions: list[Event]) -> bool:
+    return len({one.details.get("fingerprint") for one in versions}) == 1
 
 
 def _undo_settings(project: "Project", entry: Event, author: str) -> None:
@@ -76,8 +82,7 @@ def _undo_settings(project: "Project", entry: Event, author: str) -> None:
     if not _stands(entry, now):
         raise Refused("UNDO_SUPERSEDED")
     before = settings_before(entry)
-    back = {name: getattr(before, name) for name in changed_settings(entry)}
-    project.save_settings(replace(now, **back), author=author)
+    project.change_settings(author=author, **{name: getattr(before, name) for name in changed_settings(entry)})
 
 
 def _stands(entry: Event, now: Settings) -> bool:

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from dn2core.detect import FORMS, PASS
-from dn2core.errors import NotFound
-from dn2core.project import Settings, run_pending, snapshot
+from dn2core.errors import NotFound, Refused, StorageError
+from dn2core.project import Settings, intake, judging, run_pending, snapshot
 from dn2core.project.events import history
 from dn2core.project.impact import impact
 from dn2core.project.labels import labels, set_label
+from dn2core.project.lots import set_lots
 from dn2core.project.normals import (
     add_normals,
     hold_out,
@@ -116,6 +117,101 @@ def test_every_change_is_a_version_with_its_author_and_can_be_undone(project):
     assert restore_normals(project, 1).version == 4
     with pytest.raises(NotFound, match="Version 99"):
         restore_normals(project, 99)
+
+
+def test_reasons_count_what_changed(project):
+    ids = project.snapshot().scored.ids
+    add_normals(project, ids[:1])
+    assert add_normals(project, ids[:3]).reason == "2 images joined the normals"
+    gone = project.snapshot().normals.ids[:1].tolist()
+    assert remove_normals(project, [*gone, 10**6]).reason == "1 image taken out of the normals"
+    with pytest.raises(Refused, match="at least one"):
+        hold_out(project, project.snapshot().normals.ids)
+
+
+def test_what_is_held_out_already_does_not_join_in_a_preview_either(store, project):
+    batch = project.new_batch("normal", "test", held=True)
+    project.stage_many(batch, tiny(1, seed=1))  # the first scored image
+    project.submit(batch)
+    run_pending(store)
+    view = project.snapshot()
+    assert len(view.held) == 1
+    foreseen = impact(project, view, {}, join=[int(view.scored.ids[0])])
+    assert foreseen.changed == 0 and len(foreseen.after.normal_scores) == 60
+    assert add_normals(project, view.scored.ids[:1]).version == view.state.version
+
+
+def test_an_image_that_joins_while_it_is_taken_in_is_a_normal_once(store, project, monkeypatch):
+    batch = give(project, "normal", tiny(3, seed=1))  # the first three scored images
+    real = intake._finish
+
+    def meanwhile(*args):
+        add_normals(project, project.snapshot().scored.ids[:1])
+        return real(*args)
+
+    monkeypatch.setattr(intake, "_finish", meanwhile)
+    run_pending(store)
+    view = project.snapshot()
+    assert len(view.normals) == 63 == len(set(view.normals.image_ids))
+    assert [outcome.status for outcome in project.outcomes(batch)].count("duplicate") == 1
+
+
+def test_a_delivery_is_noted_under_the_state_that_judged_it(store, project, monkeypatch):
+    give(project, "scored", tiny(2, seed=4))
+    real, calls = judging.generation_in, []
+
+    def meanwhile(db, project_id):
+        calls.append(1)
+        if len(calls) == 1:  # somebody took out a normal after the images were judged
+            return (*real(db, project_id), "changed")
+        return real(db, project_id)
+
+    monkeypatch.setattr(judging, "generation_in", meanwhile)
+    run_pending(store)
+    event = history(project, kinds=("delivery",))[0]
+    assert len(calls) == 2 and event.version == event.details["version"]
+
+
+def test_a_restore_refuses_when_something_newer_came(project):
+    remove_normals(project, project.snapshot().normals.ids[:1])
+    add_normals(project, project.snapshot().scored.ids[:1])
+    with pytest.raises(Refused):
+        restore_normals(project, 1, newest=2)
+    assert project.state().version == 3
+
+
+def test_with_damaged_vectors_a_change_holds_and_the_snapshot_tells(project):
+    ids = project.snapshot().normals.ids
+    for path in project.vectors_dir.iterdir():
+        path.write_bytes(b"damaged")
+    forget(project.id)
+    assert remove_normals(project, ids[:1]).version == 2
+    project.change_settings(k=5)
+    assert project.settings().k == 5
+    with pytest.raises(StorageError, match="damaged"):
+        project.snapshot()
+
+
+def test_of_two_people_neither_undoes_the_others_setting(project):
+    mine = project.settings()
+    project.change_settings(k=7, author="Ada")
+    project.change_settings(budget=0.2, author="Bob")
+    assert (project.settings().k, project.settings().budget) == (7, 0.2) and mine.k == 2
+
+
+def test_a_past_state_keeps_the_lots_that_it_was_judged_by(store, project):
+    ids = project.snapshot().normals.ids
+    set_lots(project, {int(i): "A" if at % 2 else "B" for at, i in enumerate(ids)}, how="hand")
+    project.change_settings(calibration="lots")
+    give(project, "scored", tiny(2, seed=8))
+    run_pending(store)
+    event = history(project, kinds=("delivery",))[0]
+    before = project.snapshot()
+    set_lots(project, {int(i): "A" if at < 5 else "C" for at, i in enumerate(ids)}, how="hand")
+    set_lots(project, {int(ids[0]): None}, how="hand")
+    assert project.snapshot().judge().limit != before.judge().limit
+    past = past_snapshot(project, event.id)
+    assert past.normals.lots == before.normals.lots and past.judge().limit == event.details["limit"]
 
 
 def test_held_out_normals_set_the_limit_and_nothing_else(project):

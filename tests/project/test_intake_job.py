@@ -53,7 +53,7 @@ STEPS = [
     (intake, "judge"),
     (judging, "dump"),
     (events, "record"),
-    (Project, "touch"),
+    (judging, "write_meta"),
     (intake, "_tidy"),
 ]
 

@@ -1,6 +1,7 @@
 """What people say about images: kept with who and when, never overwritten unseen, taken back step by step."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -123,6 +124,8 @@ def test_two_reviewers_never_hold_the_same_image(project, monkeypatch):
     assert not claim(project, first, "tab 2", "Bob") and claim(project, second, "tab 2", "Bob")
     assert claimed_by_others(project, "tab 2") == {first: "Ada"}
     assert not claim(project, second, "tab 1")  # and tab 1 keeps nothing by asking in vain
-    now = __import__("time").time()
+    with pytest.raises(NotFound):
+        claim(project, 10**9, "tab 1")
+    now = time.time()
     monkeypatch.setattr("dn2core.project.claims.time.time", lambda: now + CLAIM_SECONDS + 1)
     assert claimed_by_others(project, "tab 2") == {} and claim(project, first, "tab 2")

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -11,31 +12,32 @@ from dn2core.project.events import history
 from dn2core.project.labels import labels, set_label
 from tests.project.helpers import give, rows, tiny
 
-# What format 1 did not have.
-GONE = ("labels", "events", "claims")
-COLUMNS = {"batches": ("held", "author"), "items": ("held", "lot")}
+FORMAT_1 = Path(__file__).parents[1] / "museum" / "format-1.sql"
 
 
 @pytest.fixture
 def old(store, fake_encoder):
-    """A project as format 1 left it, with a percentile in its settings."""
+    """A project as version 0.1.0 left it, with a percentile in its settings."""
     project = store.create("Bolts")
     give(project, "normal", tiny(30))
     give(project, "scored", tiny(5, seed=1))
     run_pending(store)
-    with sqlite3.connect(project.db.path) as db:
-        db.execute("PRAGMA foreign_keys = OFF")
-        db.execute("DROP INDEX events_by_image")
-        for table in GONE:
-            db.execute(f"DROP TABLE {table}")
-        for table, columns in COLUMNS.items():
-            for column in columns:
-                db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    path = project.db.path
+    today = path.rename(path.with_name("today.sqlite"))
+    with sqlite3.connect(path) as db:
+        db.executescript(FORMAT_1.read_text())
+        db.execute("ATTACH ? AS today", (str(today),))
+        for (table,) in db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+            columns = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
+            db.execute(f"INSERT INTO main.{table}({columns}) SELECT {columns} FROM today.{table}")
         settings = {"backbone": "efficientnet_lite0", "preset": "whole", "normalise": True, "k": 3, "percentile": 95.0}
-        db.execute("UPDATE meta SET value = ? WHERE key = 'settings'", (json.dumps(settings),))
-        db.execute("PRAGMA user_version = 1")
+        db.execute("UPDATE main.meta SET value = ? WHERE key = 'settings'", (json.dumps(settings),))
+        db.execute("PRAGMA main.user_version = 1")
     db.close()
     return project.id
+
+
+REASON = {"reason": "30 normals added", "n": 30}
 
 
 def test_it_is_as_one_that_was_made_anew(store, old, tmp_path):
@@ -51,13 +53,18 @@ def test_it_is_as_one_that_was_made_anew(store, old, tmp_path):
     assert layout(project.db) == layout(fresh)
     assert rows(project, "PRAGMA user_version") == [(2,)]
     assert rows(project, "SELECT name FROM sqlite_master WHERE name = 'events_by_image'") == [("events_by_image",)]
+    assert rows(project, "PRAGMA foreign_key_check") == []
 
 
 def test_its_percentile_became_a_budget_and_its_history_begins(store, old):
     project = Store(store.root).open(old)
     assert project.settings() == Settings(k=3, budget=0.05)
     [event] = history(project)
-    assert (event.kind, event.version, event.details) == ("normals", 1, {"reason": "30 normals added", "n": 30})
+    assert (event.kind, event.version, event.details) == (
+        "normals",
+        1,
+        {**REASON, "fingerprint": project.state().fingerprint},
+    )
     view = project.snapshot()
     assert len(view.normals) == 30 and len(view.held) == 0 and len(view.judge().scores) == 5
 

@@ -8,9 +8,9 @@ import pytest
 from dn2core.errors import NotFound, Refused
 from dn2core.project import Settings, reencode, run_pending, vectors
 from dn2core.project import snapshot as module
+from dn2core.project.catalogue import write_meta
 from dn2core.project.normals import remove_normals
 from dn2core.project.progress import Progress
-from dn2core.project.project import write_meta
 from tests.project.helpers import give, rows
 
 
@@ -221,17 +221,16 @@ def test_one_normal_has_no_other(project, store, picture):
     assert near.name == "n.png" and near.times is None and near.distance > 0
 
 
-def test_without_normals_there_is_no_snapshot_also_after_all_were_removed(project, store, picture):
+def test_without_normals_there_is_no_snapshot_and_the_last_one_stays(project, store, picture):
     with pytest.raises(NotFound, match="no normals yet"):
         project.snapshot()
     with pytest.raises(NotFound, match="no normals yet"):
         remove_normals(project, [1])
     give(project, "normal", [("n.png", picture(1))])
     run_pending(store)
-    remove_normals(project, project.snapshot().normals.ids.tolist())
-    assert project.state().n == 0
-    with pytest.raises(NotFound, match="no normals yet"):
-        project.snapshot()
+    with pytest.raises(Refused, match="at least one"):
+        remove_normals(project, project.snapshot().normals.ids.tolist())
+    assert project.state().n == len(project.snapshot().normals) == 1 and project.state().version == 1
 
 
 def test_removing_what_is_no_normal_makes_no_version(project, store, picture):

@@ -13,7 +13,7 @@ from tests.project.helpers import give, rows
 
 def test_projects_are_listed_last_active_first(store):
     first, second = store.create("First"), store.create("Second")
-    first.touch()
+    first.save_settings(first.settings())
     assert [card.name for card in store.projects()] == ["First", "Second"]
     store.rename(second.id, "  Renamed \n project ")
     assert store.open(second.id).name == "Renamed project"
