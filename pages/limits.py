@@ -125,7 +125,7 @@ def _other_table(_shown, key: str, calibration: str):
     return _shown.table_on(calibration)
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
+@st.cache_resource(max_entries=2, show_spinner=t("Comparing with other lots"))
 def _drawn_table(_shown, key: str) -> ScoreTable:
     reference = drawn_lots(_shown.bank, _shown.references["lots"].lots, K_MAX)
     return ScoreTable(_shown.loo, _shown.found, form=_shown.settings.form, reference=reference)
