@@ -24,6 +24,7 @@ class Form:
     title: str
     formula: str
     scores: Callable[["_Near", int], np.ndarray]
+    around: bool = False  # looks at the neighbours' own scores
 
 
 def form_scores(form: str, found: Found, loo: Found | None, k: int, *, own: bool = False) -> np.ndarray:
@@ -108,6 +109,7 @@ FORMS: dict[str, Form] = {
             "mean of the squared distances to the k nearest normals"
             " / square root of the mean of these normals' own scores (each by its k nearest other normals)",
             _density,
+            around=True,
         ),
     )
 }

@@ -9,6 +9,7 @@ import numpy as np
 from dn2core.detect.bank import Found
 from dn2core.detect.calibration import Limit, check_budget, limit_for, limits_of_rows
 from dn2core.detect.forms import form_scores, form_scores_for_every_k
+from dn2core.detect.lot_scores import lot_scores, lot_scores_for_every_k
 from dn2core.detect.scores import knn_scores
 from dn2core.errors import Refused
 
@@ -111,6 +112,9 @@ class ScoreTable:
         """(k_max, m) float32: what limits rest on."""
         if self.reference is None or self.reference.found is self._loo:
             return self.normal_scores
+        if self._by_lots:
+            reference = self.reference
+            return self._as_table(lot_scores_for_every_k(self.form, reference.found, self._loo, reference.lots))
         return self._every_k(self.reference.found, own=False)
 
     @cached_property
@@ -167,6 +171,12 @@ class ScoreTable:
             reliable=len(ranked) >= FEW_NORMALS,
         )
 
+    @property
+    def _by_lots(self) -> bool:
+        """The reference are normals, each without its whole lot; held-out images may come of lots, but are none."""
+        reference = self.reference
+        return reference.kind == "lots" and reference.lots is not None and reference.found is not self._loo
+
     def _at(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Scores of scored images, normals and reference at one k, and the last sorted; without those of every k."""
         if "scores" in self.__dict__:  # every k was asked for already
@@ -176,14 +186,18 @@ class ScoreTable:
         normal = reference = np.empty(0, np.float32)
         if self._loo is not None:
             normal = reference = form_scores(self.form, self._loo, self._loo, k, own=True)
-            if self.reference.found is not self._loo:
+            if self._by_lots:
+                reference = lot_scores(self.form, self.reference.found, self._loo, self.reference.lots, k)
+            elif self.reference.found is not self._loo:
                 reference = form_scores(self.form, self.reference.found, self._loo, k)
         return scores, normal, reference, np.sort(reference)
 
     def _every_k(self, found: Found | None, *, own: bool) -> np.ndarray:
         if found is None:
             return np.empty((self.k_max, 0), np.float32)
-        scores = form_scores_for_every_k(self.form, found, self._loo, own=own)
+        return self._as_table(form_scores_for_every_k(self.form, found, self._loo, own=own))
+
+    def _as_table(self, scores: np.ndarray) -> np.ndarray:
         table = np.ascontiguousarray(scores.T[: self.k_max])
         table.setflags(write=False)
         return table
