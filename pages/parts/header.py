@@ -105,6 +105,17 @@ def _came_about(settings, state, judged) -> None:
         t("Score: {formula}, k = {k}", formula=md(form_of(settings.form).formula), k=number(settings.k)),
         t("Limit: at most {budget} good parts may be flagged", budget=one_in(settings.budget)),
     ]
+    if settings.reject_budget is not None:
+        lines.append(
+            t("Rejected outright: at most {budget}, the rest is for review", budget=one_in(settings.reject_budget))
+        )
+    if judged is not None and judged.calibrated_on:
+        rests = {
+            "leave_one_out": t("The limit rests on each normal compared with the others"),
+            "lots": t("The limit rests on each normal compared with those of other lots"),
+            "held_out": t("The limit rests on held-out normals"),
+        }
+        lines.append(rests[judged.calibrated_on])
     if judged is not None and not judged.reliable:
         lines.append(tn("Unreliable: only {n} normal", "Unreliable: only {n} normals", state.n))
     st.markdown("\n".join(f"- {line}" for line in lines))

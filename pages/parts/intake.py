@@ -13,7 +13,6 @@ from pages.parts.text import md, number, show, t, tn
 
 FILE_TYPES = ["jpg", "jpeg", "png", "bmp", "tif", "tiff", "webp"]
 UPLOADER_LIMIT = 200  # above, the uploader silently loses files
-ZIP_MEGABYTES = 200  # the uploader keeps it in memory
 
 
 def intake_ways(project, role: str, *, key: str, held: bool = False) -> None:
@@ -25,8 +24,6 @@ def intake_ways(project, role: str, *, key: str, held: bool = False) -> None:
         held: normals that are held out to check the limit.
     """
     ways = {"files": t("Images"), "folder": t("Folder or ZIP")}
-    if held:
-        del ways["folder"]  # what a browser sends in parts cannot say so; the uploader takes a ZIP instead
     if folder_roots():
         ways["server"] = t("Folder on the server")
     way = st.segmented_control(
@@ -51,13 +48,11 @@ def _files(project, role: str, key: str, held: bool) -> None:
     if st.session_state.pop(f"{key}_too_many", None):
         st.warning(_too_many(), icon=":material/folder_open:")
     files = st.file_uploader(
-        t("Up to {n} images: JPEG, PNG, BMP, TIFF or WebP, or a ZIP of any number", n=number(UPLOADER_LIMIT))
-        if held
-        else t("Up to {n} images: JPEG, PNG, BMP, TIFF or WebP", n=number(UPLOADER_LIMIT)),
-        type=[*FILE_TYPES, "zip"] if held else FILE_TYPES,
+        t("Up to {n} images: JPEG, PNG, BMP, TIFF or WebP", n=number(UPLOADER_LIMIT)),
+        type=FILE_TYPES,
         accept_multiple_files=True,
         key=f"{key}_files_{turn}",
-        max_upload_size=ZIP_MEGABYTES if held else max(1, int(project.limits.file_bytes // 1_000_000)),
+        max_upload_size=max(1, int(project.limits.file_bytes // 1_000_000)),
     )
     if not files:
         return
@@ -84,7 +79,9 @@ def _folder(project, role: str, key: str, held: bool) -> None:
     lost = st.session_state.pop(f"{key}_lost", None)
     if lost:
         st.warning(md(_lost_words(lost["bad"], lost["reason"])), icon=":material/sync_problem:")
-    finished = folder_upload(key=f"{key}_folder_{project.id}", project_id=project.id, role=role)
+    finished = folder_upload(
+        key=f"{key}_folder_{project.id}", project_id=project.id, role=role, held=held, author=author()
+    )
     if finished is None:
         return
     if finished["bad"]:

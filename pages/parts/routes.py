@@ -25,6 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dn2core.errors import DN2Error, NotFound, sentence
+from dn2core.project import Project
 from pages.parts.service import store
 
 THUMBNAILS = 240  # ids a request
@@ -92,7 +93,9 @@ async def begin(request: Request) -> Response:
     role, source = request.query_params.get("role"), request.query_params.get("source", "folder")
     if role not in ("normal", "scored") or source not in ("folder", "zip"):
         raise HTTPException(400)
-    return JSONResponse({"batch": await _of_project(request, lambda project: project.new_batch(role, source))})
+    held, author = request.query_params.get("held") == "1", request.query_params.get("author", "")
+    opened = partial(Project.new_batch, role=role, source=source, held=held and role == "normal", author=author)
+    return JSONResponse({"batch": await _of_project(request, opened)})
 
 
 async def part(request: Request) -> Response:

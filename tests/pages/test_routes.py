@@ -133,6 +133,17 @@ def test_only_an_open_batch_takes_files(browser, store, project):
     assert staged(project, batch) == ["a.jpg"]
 
 
+def test_a_delivery_says_who_gives_it_and_whether_it_is_held_out(browser, project):
+    begin = url("upload", project.id) + "?role={}&source=zip&held=1&author=Ada%20%3Cb%3E"
+    for role, held in (("normal", True), ("scored", False)):
+        batch = browser.post(begin.format(role)).json()["batch"]
+        browser.post(url("upload", project.id, batch), files=files("a.jpg"))
+        browser.post(url("upload", project.id, batch) + "/end")
+        [newest, *_] = project.batches(role)
+        assert (newest.id, newest.held, newest.author) == (batch, held, "Ada <b>")
+    assert browser.post(begin.format("normal") + "x" * 100).status_code == 507
+
+
 def test_a_batch_without_files_begins_no_work(browser, project):
     batch = begun(browser, project)
     assert browser.post(url("upload", project.id, batch) + "/end").json() == {"kept": 0}

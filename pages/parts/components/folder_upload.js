@@ -50,7 +50,7 @@ function build(host) {
   }
 
   function name() {
-    return `${data.url} ${data.role}`;
+    return `${data.url} ${data.role} ${data.held}`;
   }
 
   function idle(yes) {
@@ -163,7 +163,8 @@ async function sendAll(files, data, signal, progress) {
   const readable = files.filter((one) => one.file && one.file.size <= data.largest);
   const bad = files.filter((one) => !readable.includes(one)).map((one) => one.name);
   const source = files.every((one) => /\.zip$/i.test(one.name)) ? "zip" : "folder";
-  const begun = await post(`${data.url}?role=${data.role}&source=${source}`, null);
+  const about = new URLSearchParams({ role: data.role, source, held: data.held ? 1 : 0, author: data.author });
+  const begun = await post(`${data.url}?${about}`, null);
   if (begun.status !== 200) return { sent: 0, bad: files.map((one) => one.name), reason: reasonOf(begun) };
   const address = `${data.url}/${JSON.parse(begun.text).batch}`;
   const parts = inParts(readable);

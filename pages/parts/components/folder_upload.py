@@ -7,11 +7,13 @@ from pages.parts.text import t
 _folder_upload = register("folder_upload")
 
 
-def folder_upload(*, key: str, project_id: str, role: str) -> dict | None:
+def folder_upload(*, key: str, project_id: str, role: str, held: bool = False, author: str = "") -> dict | None:
     """Draw the drop area; what is dropped or chosen becomes a batch and its job, also when the page is left meanwhile.
 
     Args:
         role: "normal" or "scored".
+        held: normals that are held out to check the limit.
+        author: who gives them.
 
     Returns:
         once all is sent: {"sent": number of files that arrived, "bad": names of those that did not, "reason": what
@@ -22,6 +24,8 @@ def folder_upload(*, key: str, project_id: str, role: str) -> dict | None:
         data={
             "url": url("upload", project_id),
             "role": role,
+            "held": held,
+            "author": author,
             "largest": BODY_BYTES,
             "texts": {
                 "drop": t("Drop a folder or a ZIP here"),
