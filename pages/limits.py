@@ -8,12 +8,13 @@ import streamlit as st
 
 from dn2core.detect import PASS, ScoreTable, changes
 from dn2core.detect.costs import Prices
+from dn2core.detect.lot_difference import drawn_lots
 from dn2core.errors import DN2Error
 from dn2core.project.impact import compared
 from dn2core.project.labels import DEFECT, labels, labels_of
 from dn2core.project.settings import K_MAX, Settings
 from pages.parts import limit_draft
-from pages.parts.basis import basis_of, basis_table, difference, difference_words, drawn_lots, kind_words
+from pages.parts.basis import basis_of, basis_table, difference, difference_words, kind_words
 from pages.parts.browse import browse
 from pages.parts.charts import score_histogram
 from pages.parts.components.who import author

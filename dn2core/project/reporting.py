@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dn2core import __version__
-from dn2core.detect import PASS, REJECT, REVIEW, Judgement, Reference, ScoreTable, form_of
+from dn2core.detect import PASS, REJECT, REVIEW, Judgement, ScoreTable, form_of
 from dn2core.detect.calibration import Forecast, forecast
 from dn2core.detect.calibration import Limit as Calibration
-from dn2core.detect.lots import leave_one_lot_out
+from dn2core.detect.lot_difference import LotDifference, drawn_lots, lot_difference
 from dn2core.explore.evaluation import Evaluation, Share
 from dn2core.project import events
 from dn2core.project.evaluate import evaluation
@@ -228,7 +228,7 @@ def _refusal(limit: Calibration, say: Say) -> str:
 
 
 def _forecasts(view: Snapshot, judged: Judgement, say: Say):
-    """What each kind of reference expects above the limit in force."""
+    """What each kind of reference expects above the limit in force; at fewer neighbours where it has no more."""
     for kind in view.references if judged.calibration else ():
         ahead = _ahead(view, judged, kind)
         yield html.Forecast(
@@ -244,8 +244,15 @@ def _ahead(view: Snapshot, judged: Judgement, kind: str) -> Forecast:
     if kind == judged.calibrated_on:
         return judged.calibration.forecast
     table = view.table_on(kind)
-    scores = table.judge(judged.k, judged.budget).reference_scores
-    return forecast(scores, judged.limit, table.reference.lots)
+    at = _at_most(view, judged, table.k_max)
+    return forecast(table.judge(at.k, judged.budget).reference_scores, at.limit, table.reference.lots)
+
+
+def _at_most(view: Snapshot, judged: Judgement, k: int) -> Judgement:
+    """The verdicts at no more neighbours than that, for a limit is compared with scores at its own k only."""
+    if judged.k <= k:
+        return judged
+    return view.table_on(judged.calibrated_on).judge(k, judged.budget, judged.reject_budget)
 
 
 def _rests_on(ahead: Forecast, in_force: bool, say: Say) -> str:
@@ -291,21 +298,22 @@ def _lots_differ(view: Snapshot, judged: Judgement, say: Say):
     """That good parts of another lot lie above the limit more often than the forecast in force leaves room for."""
     if "lots" not in view.references or judged.calibrated_on == "lots":
         return
-    lots, images = _ahead(view, judged, "lots"), judged.calibration.forecast
-    if lots.expected > images.high and lots.expected > _by_chance(view, judged).high:
+    found = _difference(view, judged)
+    if found.matters:
         yield say.t(
             "The lots differ: about {lots} of good parts from another lot would be flagged, not {images}.",
-            lots=say.percent(100 * lots.expected),
-            images=say.percent(100 * images.expected),
+            lots=say.percent(100 * found.lots.expected),
+            images=say.percent(100 * found.images.expected),
         )
 
 
-def _by_chance(view: Snapshot, judged: Judgement) -> Forecast:
-    """As by lots, with lots drawn at random: fewer normals to be compared with make all scores higher, too."""
-    drawn = np.random.default_rng(0).permutation(view.references["lots"].lots)
-    reference = Reference("lots", leave_one_lot_out(view.bank, drawn, K_MAX), drawn)
-    table = ScoreTable(view.loo, view.found, form=judged.form, reference=reference)
-    return forecast(table.judge(judged.k, judged.budget).reference_scores, judged.limit)
+def _difference(view: Snapshot, judged: Judgement) -> LotDifference:
+    lots = view.table_on("lots")
+    at = _at_most(view, judged, lots.k_max)
+    reference = drawn_lots(view.bank, lots.reference.lots, K_MAX)
+    drawn = ScoreTable(view.loo, view.found, form=judged.form, reference=reference)
+    by_lots, by_drawn = (table.judge(at.k, judged.budget).reference_scores for table in (lots, drawn))
+    return lot_difference(at.calibration, by_lots, lots.reference.lots, by_drawn)
 
 
 def _map(project: "Project", view: Snapshot, judged: Judgement) -> html.MapPoints:

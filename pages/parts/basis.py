@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dn2core.detect import Bank, Forecast, Limit, Reference, ScoreTable, flagged_of, forecast, limit_for
-from dn2core.detect.lots import leave_one_lot_out
+from dn2core.detect import Limit, ScoreTable, flagged_of, limit_for
+from dn2core.detect.lot_difference import LotDifference, lot_difference
 from pages.parts.limits import OF
 from pages.parts.look import one_in, percent, raw
 from pages.parts.text import number, t
@@ -16,6 +16,8 @@ from pages.parts.text import number, t
 class Basis:
     """One kind of reference, with the limit that a budget gets from it."""
 
+    table: ScoreTable
+    k: int  # used: no more than the table has
     kind: str  # one of CALIBRATIONS
     calibration: Limit
     scores: np.ndarray  # (m,) float32 of good parts
@@ -26,46 +28,21 @@ class Basis:
         return 0 if self.lots is None else len(np.unique(self.lots))
 
 
-@dataclass(frozen=True)
-class Difference:
-    """The limit by single images, looked at from other lots."""
-
-    images: Forecast  # what leave-one-image-out expects above that limit
-    lots: Forecast  # what leave-one-lot-out finds above it
-    chance: Forecast  # the same with lots of the same sizes drawn at random
-    limit: float
-
-    @property
-    def matters(self) -> bool:
-        """More lies above it than single images let expect, and than fewer normals to compare with explain."""
-        return self.lots.expected > max(self.images.high, self.chance.high)
-
-
 def basis_of(table: ScoreTable, k: int, budget: float) -> Basis:
     """The limit that a budget gets at k neighbours from what this table rests on."""
-    scores, lots = table.reference_scores[min(k, table.k_max) - 1], table.reference.lots
-    return Basis(table.reference.kind, limit_for(scores, budget, lots), scores, lots)
+    used = min(k, table.k_max)
+    scores, lots = table.reference_scores[used - 1], table.reference.lots
+    return Basis(table, used, table.reference.kind, limit_for(scores, budget, lots), scores, lots)
 
 
-def drawn_lots(bank: Bank, lots: np.ndarray, k: int) -> Reference:
-    """As the reference by lots, but with lots of the same sizes drawn at random.
+def difference(image: Basis, lot: Basis, drawn: Basis) -> LotDifference:
+    """Whether good parts of another lot lie above the limit by images more often than good parts must.
 
-    A normal that is compared with other lots only has fewer to compare with, and scores higher for it even where
-    all lots are alike: with two lots of 150, a limit of 1 in 20 flags 1 in 10. This tells how much that is.
+    All are compared at the most neighbours that each of them has.
     """
-    drawn = np.random.default_rng(0).permutation(lots)
-    return Reference("lots", leave_one_lot_out(bank, drawn, k), drawn)
-
-
-def difference(image: Basis, lot: Basis, drawn: Basis) -> Difference:
-    """Whether good parts of another lot lie above the limit by images more often than good parts must."""
-    limit = image.calibration.value
-    return Difference(
-        images=image.calibration.forecast,
-        lots=forecast(lot.scores, limit, lot.lots),
-        chance=forecast(drawn.scores, limit),
-        limit=limit,
-    )
+    k = min(one.k for one in (image, lot, drawn))
+    image, lot, drawn = (basis_of(one.table, k, one.calibration.budget) for one in (image, lot, drawn))
+    return lot_difference(image.calibration, lot.scores, lot.lots, drawn.scores)
 
 
 def kind_words() -> dict[str, str]:
@@ -99,7 +76,7 @@ def basis_table(bases: list[Basis], used: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def difference_words(found: Difference) -> str:
+def difference_words(found: LotDifference) -> str:
     """What the forecast by lots says of the limit by images (plain text)."""
     shares = {
         "limit": raw(found.limit),

@@ -11,7 +11,6 @@ from hypothesis import strategies as some
 
 from dn2core.detect import Bank, changes, conformal_limit, flagged_of, forecast, limit_for
 from dn2core.detect.costs import Prices, costs_of_labelled, costs_of_unlabelled
-from dn2core.detect.lots import leave_one_lot_out
 from dn2core.explore import Projection, pca_map
 from dn2core.project import Settings, maps, open_service, run_pending
 from dn2core.project.events import history
@@ -21,7 +20,7 @@ from dn2core.project.normals import add_normals, hold_out
 from dn2core.project.snapshot import forget, snapshot
 from pages.parts import costs as cost_parts
 from pages.parts import limit_draft
-from pages.parts.basis import basis_of, difference, difference_words, drawn_lots
+from pages.parts.basis import basis_of, difference, difference_words
 from pages.parts.charts import score_histogram
 from pages.parts.held_out import at_random
 from pages.parts.limits import about, expected_words, promised, workload
@@ -376,12 +375,25 @@ def test_a_difference_matters_beyond_the_interval_by_images():
     assert not difference(image, lot, lot).matters and "The lots agree" in difference_words(difference(image, lot, lot))
 
 
-def test_lots_drawn_at_random_have_the_same_sizes():
-    bank = Bank(np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32))
-    lots = np.repeat([0, 1, 2], [25, 10, 5])
-    drawn = drawn_lots(bank, lots, 3)
-    assert np.array_equal(np.bincount(drawn.lots), [25, 10, 5]) and not np.array_equal(drawn.lots, lots)
-    assert np.array_equal(drawn.found.distances, leave_one_lot_out(bank, drawn.lots, 3).distances)
+def test_a_difference_is_taken_at_as_many_neighbours_as_the_lots_leave():
+    """Scores at one neighbour say nothing of a limit at two: here they lie below it, whatever the lots."""
+
+    class Table:
+        k_max, reference_scores = 2, np.stack([np.arange(100), np.arange(100) + 1000]).astype(np.float32)
+
+        class reference:
+            kind, lots = "leave_one_out", None
+
+    class Lots(Table):
+        k_max, reference_scores = 1, np.concatenate([np.arange(50), np.arange(50) + 90]).astype(np.float32)[None]
+
+        class reference:
+            kind, lots = "lots", np.repeat([0, 1], 50)
+
+    image, lot = basis_of(Table, 2, 0.05), basis_of(Lots, 2, 0.05)
+    assert (image.k, image.calibration.value, lot.k) == (2, 1095, 1)
+    found = difference(image, lot, lot)
+    assert (found.limit, found.lots.above, found.images.above) == (95, 44, 4)
 
 
 def test_what_is_chosen_and_gone_is_said(project, galleries):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dn2core.detect import PASS
+from dn2core.detect import PASS, conformal_limit
 from dn2core.detect.calibration import forecast
 from dn2core.explore.curves import roc_auc
 from dn2core.project import run_pending
@@ -20,6 +20,7 @@ from dn2core.project.reporting import known_labels, report_of
 from dn2core.project.snapshot import past_snapshot
 from dn2core.report import report_html
 from dn2core.report.figures import CODES
+from dn2core.report.say import ENGLISH
 from tests.project.helpers import give, tiny
 
 WHEN = datetime(2026, 7, 3, 14, 5, tzinfo=timezone(timedelta(hours=2)))
@@ -137,6 +138,26 @@ def test_each_reference_has_its_forecast_of_the_limit_in_force(project):
         assert (one.expected, one.low, one.high) == pytest.approx((ahead.expected, ahead.low, ahead.high))
     assert [one.sentence.endswith("The limit rests on these.") for one in report.forecasts] == [True, False, False]
     assert dict(report.settings)["Held-out normals"] == "6" and dict(report.settings)["Lots of the normals"] == "3"
+
+
+@pytest.mark.parametrize("rests_on", ["leave_one_out", "held_out"])
+def test_a_forecast_by_small_lots_is_taken_at_as_many_neighbours_as_they_leave(project, rests_on):
+    """The larger of two lots has the four of the other to be compared with: no limit at k = 20 says anything of it."""
+    project.save_settings(replace(project.settings(), k=20, budget=0.2, calibration=rests_on))
+    hold_out(project, project.snapshot().normals.ids[-6:].tolist())
+    ids = project.snapshot().normals.ids.tolist()
+    set_lots(project, {item: "A" if i < 4 else "B" for i, item in enumerate(ids)}, how="test")
+    view = project.snapshot()
+    assert view.judge().k == 20
+    near = {kind: one.found.distances[:, :4].mean(axis=1) for kind, one in view.references.items()}
+    limit = conformal_limit(near[rests_on], 0.2)
+    assert limit < view.judge().limit
+    report = made(project)
+    by_lots = next(one for one in report.forecasts if one.name == "Each normal against other lots")
+    ahead = forecast(near["lots"], limit, view.references["lots"].lots)
+    assert (by_lots.expected, by_lots.low, by_lots.high) == pytest.approx((ahead.expected, ahead.low, ahead.high))
+    (words,) = (words for words in report.warnings if words.startswith("The lots differ"))
+    assert f"about {ENGLISH.percent(100 * ahead.expected)} of" in words
 
 
 def test_lots_that_differ_are_warned_of_and_others_are_not(store, fake_encoder, picture):
