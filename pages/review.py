@@ -233,7 +233,7 @@ def _shelf(project, shown, judged, known) -> None:
         )
         found = defects[judged.verdicts[defects] != "pass"]
         order = np.concatenate([most_unusual_first(judged.scores, missed), most_unusual_first(judged.scores, found)])
-        browse(project, cells(shown, judged, order), key="dn2_shelf_gallery", height=260, cell=120)
+        browse(project, cells(shown, judged, order), key="dn2_shelf_gallery", height=270, cell=136)
 
 
 review()

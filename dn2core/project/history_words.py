@@ -36,7 +36,7 @@ def label_word(label: str, say: Say = ENGLISH) -> str:
     """What people say of an image, as words."""
     t = say.t
     words = {
-        "good": t("false alarm, this is normal"),
+        "good": t("good part"),
         "defect": t("confirmed defect"),
         "unsure": t("unsure"),
         "": t("no label"),

@@ -85,7 +85,7 @@ ENGLISH = {
     "picture.score": "score",
     "picture.nearest": "Nearest normals, with the distance to each",
     "picture.nearest.some": "The {n} nearest normals of {total} compared, with the distance to each",
-    "label.good": "false alarm: this is normal",
+    "label.good": "good part",
     "label.defect": "confirmed defect",
     "label.unsure": "unsure",
     "label.by": "{label}, says {author}",

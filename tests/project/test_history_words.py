@@ -22,7 +22,7 @@ def changed(before: Settings, **change) -> Event:
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        (event(label="good", note="", before=None, name="a.jpg"), "a.jpg: false alarm, this is normal"),
+        (event(label="good", note="", before=None, name="a.jpg"), "a.jpg: good part"),
         (event(label="defect", note="rim", before=None, name="a.jpg"), "a.jpg: confirmed defect – “rim”"),
         (event(label="", note="", before={}, name="a.jpg"), "a.jpg: label taken off"),
         (
