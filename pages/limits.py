@@ -350,7 +350,10 @@ def _choice(saved: Settings, draft: Settings) -> str:
 
 def _apply(project, saved: Settings, draft: Settings) -> None:
     try:
-        project.save_settings(draft, author=author())
+        # Only what is chosen here: k may have been set elsewhere meanwhile.
+        project.change_settings(
+            budget=draft.budget, reject_budget=draft.reject_budget, calibration=draft.calibration, author=author()
+        )
     except DN2Error as error:
         st.session_state["dn2_limits_failed"] = error
     else:
