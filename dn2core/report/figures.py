@@ -40,6 +40,7 @@ _GLYPHS = {
 
 WIDTH = 720  # of both figures, in CSS pixels
 _LEFT, _RIGHT = 48, 16
+_SMALLEST = 1e-30  # differences below have no digits left to draw with
 _BINS = 72
 _PANEL = 92
 _MOST_SVG_POINTS = 5_000  # above it the map is an image: a file of fixed size, however many points
@@ -143,8 +144,8 @@ def _edges(normals: np.ndarray, values: np.ndarray, limits: list[float]) -> np.n
     known = [*limits, *([normals.max()] if len(normals) else [])]
     reach = 3.5 * (max(known) - low) if known else 0.0
     span = min(high - low, reach) if reach > 0 else high - low
-    if span <= 1e-9 * max(abs(low), abs(high)):  # all the same
-        span = abs(low) or 1.0
+    if span <= max(1e-9 * max(abs(low), abs(high)), _SMALLEST):  # all the same
+        span = abs(low) if abs(low) > _SMALLEST else 1.0
         low -= span / 2
     width = span / (_BINS - 4)
     if not limits:
