@@ -116,12 +116,12 @@ FORMS: dict[str, Form] = {
 
 
 class _Near:
-    """Some images' neighbours, a row for each rank: (K, q) arrays, and (L, n) ones of the normals."""
+    """Some images' `most` nearest, a row for each rank: (most, q) arrays, and (L, n) ones of the normals."""
 
-    def __init__(self, found: Found, rows: slice, normals: "_Normals | None", own: bool):
-        self.distances = np.ascontiguousarray(found.distances[rows].T)
+    def __init__(self, found: Found, rows: slice, most: int, normals: "_Normals | None", own: bool):
+        self.distances = np.ascontiguousarray(found.distances[rows, :most].T)
         self.sums = np.cumsum(self.distances, axis=0, dtype=np.float64)
-        self.indices = np.ascontiguousarray(found.indices[rows].T)
+        self.indices = np.ascontiguousarray(found.indices[rows, :most].T)
         self.rows, self.normals, self.own = rows, normals, own
 
     @cached_property
@@ -183,7 +183,7 @@ def _scores(form: Form, found: Found, loo: Found | None, ks: Iterable[int], own:
     scores = np.empty((len(ks), q), np.float32)
     for start in range(0, q, _ROWS):
         rows = slice(start, min(q, start + _ROWS))
-        near = _Near(found, rows, normals, own)
+        near = _Near(found, rows, max(ks), normals, own)
         for row, k in zip(scores, ks, strict=True):
             row[rows] = form.scores(near, k)
     return scores

@@ -155,7 +155,9 @@ def _as_wide(array: np.ndarray, width: int, fill: float) -> np.ndarray:
     """Cut or filled up; what is cut is unknown, for columns become fewer only when there are no more vectors."""
     before = array.shape[1]
     if before < width:
-        return np.pad(array, ((0, 0), (0, width - before)), constant_values=fill)
+        wide = np.empty((len(array), width), array.dtype)  # np.pad takes twice as long
+        wide[:, :before], wide[:, before:] = array, fill
+        return wide
     return array if before == width else array[:, :width].copy()
 
 
