@@ -1,13 +1,11 @@
 """Limits: how many good parts will be flagged, and whether that can be promised."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
 import streamlit as st
 
 from dn2core.detect import PASS, ScoreTable, changes
-from dn2core.detect.costs import Prices
 from dn2core.detect.lot_difference import drawn_lots
 from dn2core.errors import DN2Error
 from dn2core.project.impact import compared
@@ -16,18 +14,10 @@ from dn2core.project.settings import K_MAX, Settings
 from pages.parts import limit_draft
 from pages.parts.basis import basis_of, basis_table, difference, difference_words, kind_words
 from pages.parts.browse import browse
+from pages.parts.budget_panel import budget_panel
 from pages.parts.charts import score_histogram
 from pages.parts.components.who import author
-from pages.parts.costs import (
-    assumption,
-    at_limit,
-    becomes,
-    budget_of,
-    cost_figure,
-    cost_view,
-    cost_words,
-    flagged_beyond,
-)
+from pages.parts.cost_panel import cost_panel
 from pages.parts.detail import open_detail
 from pages.parts.header import empty_state, need_project, number_row, problem, project_header
 from pages.parts.held_out import held_panel
@@ -50,9 +40,9 @@ from pages.parts.opened import wanted_image
 from pages.parts.results import judged_item, most_unusual_first
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import md, number, show, t, tn
+from pages.parts.widgets import put
 
 BEFORE = "dn2_limits_before"  # (project id, settings that were in use before Apply)
-QUICK = (20, 50, 100, 200, 1_000)
 
 
 def limits() -> None:
@@ -93,7 +83,8 @@ def limits() -> None:
     _refused(saved, after, _table(shown, draft.settings.calibration).reference.lots)
     left, right = st.columns([2, 3], gap="large")
     with left:
-        _budgets(project, saved, draft)
+        budget_panel(saved, draft)
+        _apply_row(project, saved, draft.settings)
     with right:
         _distribution(after)
     _what_changes(project, shown, before, after, known)
@@ -105,7 +96,7 @@ def limits() -> None:
             lots_panel(project, shown)
         with st.expander(t("Held-out normals"), icon=":material/front_hand:", key="dn2_held_out"):
             held_panel(project, shown)
-    _costs(shown, before, after, saved, known)
+    cost_panel(shown, before, after, saved, known)
 
 
 def _one_normal(project, shown) -> None:
@@ -217,92 +208,10 @@ def _refused(saved: Settings, after, lots: np.ndarray | None) -> None:
                     t("Ask for 1 in {n} instead", n=number(best)),
                     key="dn2_supported",
                     type="tertiary",
-                    on_click=_try,
+                    on_click=limit_draft.try_out,
                     args=(saved,),
                     kwargs={"one_in": str(best)},
                 )
-
-
-def _try(saved: Settings, **change) -> None:
-    limit_draft.write(st.query_params, saved, **change)
-
-
-def _budgets(project, saved: Settings, draft: limit_draft.Draft) -> None:
-    """The budgets, and Apply."""
-    params = st.query_params
-    one_in_n = limit_draft.typed(params, "one_in", saved.budget)
-    reject_n = limit_draft.typed(params, "reject", saved.reject_budget)
-    second = params.get("reject", "") != limit_draft.OFF and reject_n is not None
-    _put(
-        dn2_one_in=one_in_n,
-        dn2_quick=int(one_in_n) if one_in_n in QUICK else None,
-        dn2_second=second,
-        **({"dn2_reject": reject_n} if second else {}),
-    )
-    st.number_input(
-        t("Flag at most 1 good part in"),
-        step=1.0,
-        format="%.6g",
-        key="dn2_one_in",
-        on_change=_typed,
-        args=(saved, "dn2_one_in", "one_in"),
-        help=t("The false-alarm budget. The limit follows from it; images are never scored anew."),
-    )
-    st.pills(
-        t("Usual budgets"),
-        QUICK,
-        format_func=lambda n: t("1 in {n}", n=number(n)),
-        key="dn2_quick",
-        label_visibility="collapsed",
-        on_change=_picked,
-        args=(saved,),
-    )
-    st.toggle(
-        t("Reject above a second limit"),
-        key="dn2_second",
-        on_change=_second,
-        args=(saved, draft.settings.budget),
-        help=t("What lies between the limits is for review. Without it, whatever is flagged is rejected."),
-    )
-    if second:
-        st.number_input(
-            t("Reject at most 1 good part in"),
-            step=1.0,
-            format="%.6g",
-            key="dn2_reject",
-            on_change=_typed,
-            args=(saved, "dn2_reject", "reject"),
-        )
-    if draft.problem:
-        st.error(md(draft.problem), icon=":material/error:")
-    _apply_row(project, saved, draft.settings)
-
-
-def _put(**state) -> None:
-    """Give widgets the values of the address before they are drawn."""
-    for key, value in state.items():
-        if st.session_state.get(key) != value:
-            st.session_state[key] = value
-
-
-def _typed(saved: Settings, key: str, name: str) -> None:
-    value = st.session_state[key]
-    if value is not None:
-        _try(saved, **{name: f"{value:.12g}"})
-
-
-def _picked(saved: Settings) -> None:
-    if st.session_state["dn2_quick"] is not None:
-        _try(saved, one_in=str(st.session_state["dn2_quick"]))
-
-
-def _second(saved: Settings, budget: float) -> None:
-    if not st.session_state["dn2_second"]:
-        _try(saved, reject=limit_draft.OFF)
-    elif saved.reject_budget is not None:
-        _try(saved, reject=None)
-    else:
-        _try(saved, reject=limit_draft.one_in_word(budget / 10))
 
 
 def _apply_row(project, saved: Settings, draft: Settings) -> None:
@@ -478,14 +387,14 @@ def _rests_on(shown, saved: Settings, draft: Settings, after) -> None:
         alt=t("Forecasts by what they rest on"),
     )
     if len(bases) > 1:
-        _put(dn2_rest=after.calibrated_on)
+        put(dn2_rest=after.calibrated_on)
         st.radio(
             t("Let the limit rest on"),
             list(bases),
             format_func=kind_words().get,
             key="dn2_rest",
             horizontal=True,
-            on_change=lambda: _try(saved, rest=st.session_state["dn2_rest"]),
+            on_change=lambda: limit_draft.try_out(saved, rest=st.session_state["dn2_rest"]),
         )
     elif any(shown.normals.lots):
         st.caption(t("All normals belong to one lot, so nothing tells how another lot would score. Two are needed."))
@@ -498,97 +407,6 @@ def _rests_on(shown, saved: Settings, draft: Settings, after) -> None:
             st.warning(md(difference_words(found)), icon=":material/warning:")
         else:
             st.caption(md(difference_words(found)))
-
-
-def _costs(shown, before, after, saved: Settings, known: np.ndarray) -> None:
-    """An escape against a false reject: which limit is cheapest."""
-    st.markdown(f"##### {t('What a limit costs')}")
-    counted = ~shown.same_as_normal
-    if not counted.any():
-        st.caption(t("Score images first: what an escape costs depends on the parts that come."))
-        return
-    estimate = 1000 * flagged_beyond(before, known, counted)
-    estimate = float(round(estimate)) if estimate >= 10 else round(estimate, 1)
-    params = st.query_params
-    defaults = {"escape": 100.0, "false_reject": 1.0, "defects": estimate}
-    words = {
-        "escape": (t("An escape costs"), t("A defect that passes, in any currency.")),
-        "false_reject": (t("A false reject costs"), t("A good part that is flagged, in the same currency.")),
-        "defects": (
-            t("Defects in 1,000 parts"),
-            t("Of the parts to come. At first as many as are flagged now beyond the expected false alarms."),
-        ),
-    }
-    values = {name: _amount(params, name, default) for name, default in defaults.items()}
-    _put(**{f"dn2_{name}": value for name, value in values.items()})
-    with st.container(horizontal=True, gap="small", key="dn2_prices"):
-        for name, (label, help_text) in words.items():
-            st.number_input(
-                label,
-                step=1.0,
-                format="%.6g",
-                key=f"dn2_{name}",
-                width=200,
-                help=help_text,
-                on_change=_priced,
-                args=(name, defaults[name]),
-            )
-    try:
-        prices = Prices(values["escape"], values["false_reject"])
-        view = cost_view(after, known, counted, prices, values["defects"] / 1000)
-    except DN2Error as error:
-        problem(error)
-        return
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        st.plotly_chart(
-            cost_figure(view.costs, prices, before.limit),
-            theme=None,
-            config=plot_config(),
-            key="dn2_cost_chart",
-            alt=t("Cost per 1,000 parts over the limit, with the limit in use and the cheapest one"),
-        )
-    with right:
-        st.markdown("\n".join(f"- {line}" for line in cost_words(view.costs, before.limit)))
-        st.caption(assumption(view))
-        if at_limit(view.costs, before.limit) != view.costs.best:
-            _use(saved, after, view.costs.best_limit)
-
-
-def _use(saved: Settings, after, limit: float) -> None:
-    """The cheapest limit as a budget on trial."""
-    budget = budget_of(after, limit)
-    if budget is None:
-        st.caption(t("No budget flags every part: that is to look at each one by hand."))
-        return
-    st.button(
-        t("Use this limit: {budget}", budget=budget_words(budget)),
-        key="dn2_use_cheapest",
-        icon=":material/arrow_upward:",
-        on_click=_try,
-        args=(saved,),
-        kwargs={"one_in": limit_draft.one_in_word(budget)},
-        help=t(
-            "Puts the budget on trial that this limit corresponds to; it gives {limit}, a score of the good parts.",
-            limit=becomes(after, budget),
-        ),
-    )
-
-
-def _amount(params, name: str, default: float) -> float:
-    try:
-        value = float(params.get(name, ""))
-    except ValueError:
-        return default
-    return value if math.isfinite(value) else default
-
-
-def _priced(name: str, default: float) -> None:
-    value = st.session_state[f"dn2_{name}"]
-    if value is None or value == default:
-        st.query_params.pop(name, None)
-    else:
-        st.query_params[name] = f"{value:.12g}"
 
 
 limits()

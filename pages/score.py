@@ -25,6 +25,7 @@ from pages.parts.report_button import report_button
 from pages.parts.results import cells, judged_item, most_unusual_first
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import distinct, language, md, number, t, tn
+from pages.parts.widgets import put
 
 
 def score() -> None:
@@ -210,7 +211,7 @@ def _filter_row(project, shown, judged, chosen, said) -> None:
         }
     )
     counts = {name: int(np.sum(judged.verdicts == name)) for name in filters.VERDICTS}
-    _put(
+    put(
         dn2_f_verdict=list(chosen.verdicts),
         dn2_f_share=(chosen.low, chosen.high),
         dn2_f_name=chosen.name,
@@ -260,13 +261,6 @@ def _filter_row(project, shown, judged, chosen, said) -> None:
             placeholder=t("All"),
             on_change=_filtered,
         )
-
-
-def _put(**state) -> None:
-    """Give widgets the values of the address before they are drawn."""
-    for key, value in state.items():
-        if st.session_state.get(key) != value:
-            st.session_state[key] = value
 
 
 def _filtered() -> None:

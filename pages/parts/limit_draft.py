@@ -4,6 +4,8 @@ import math
 from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 
+import streamlit as st
+
 from dn2core.detect import CALIBRATIONS
 from dn2core.errors import DN2Error
 from dn2core.project.settings import Settings
@@ -46,6 +48,11 @@ def write(params: MutableMapping[str, str], saved: Settings, **change: str | Non
             params.pop(name, None)
         else:
             params[name] = word
+
+
+def try_out(saved: Settings, **change: str | None) -> None:
+    """As `write` in the page's address."""
+    write(st.query_params, saved, **change)
 
 
 def drop(params: MutableMapping[str, str]) -> None:
