@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dn2core.project import Store, run_pending
 from dn2core.project.demo import open_demo
+from dn2core.project.labels import DEFECT, GOOD, set_label
 from tests.browser import ROOT, chromium, serving
 
 PICTURES = ROOT / "docs" / "screenshots"
@@ -24,9 +25,14 @@ def main() -> None:
         shown = project.snapshot()
         worst = shown.scored.ids[shown.judge().scores.argsort()[-2]]
         near = shown.neighbours_of(int(worst), 1)[0].item_id
+        for item, name in zip(shown.scored.ids.tolist(), shown.scored.names, strict=True):
+            if (item // 2) % 3:  # two thirds were looked at
+                set_label(project, item, GOOD if "good" in name else DEFECT, author="Ada")
         pages = {
             "score": ("light", f"score?project={project.id}"),
             "opened": ("light", f"score?project={project.id}&image={worst}&against={near}"),
+            "review": ("light", f"review?project={project.id}"),
+            "limits": ("dark", f"limits?project={project.id}&one_in=20"),
             "map": ("dark", f"map?project={project.id}"),
             "tune": ("light", f"tune?project={project.id}&k=24"),
             "score-dark": ("dark", f"score?project={project.id}"),
