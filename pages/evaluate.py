@@ -12,6 +12,7 @@ from pages.parts.evaluated import answer, cell_head, cell_of, charts, confusion_
 from pages.parts.header import empty_state, need_project, problem, project_header
 from pages.parts.label_upload import label_upload
 from pages.parts.links import link
+from pages.parts.look import one_in, percent
 from pages.parts.opened import wanted_image
 from pages.parts.results import cells, judged_item
 from pages.parts.service import current_project, past, snapshot
@@ -99,11 +100,31 @@ def _unlabelled(shown, marks) -> None:
     )
 
 
+def _beyond_budget(found, judged) -> None:
+    """Where surely more good parts are flagged than the budget allows."""
+    share = found.confusion.false_alarms
+    if judged.limit != judged.limit or share.low is None or share.low <= judged.budget:
+        return
+    st.warning(
+        t(
+            "{value} of the known good parts are flagged ({low} to {high}), and the budget is {budget}. "
+            "The normals may lack what these parts look like: let false alarms join them, or look at lots on the "
+            "Limits page. If people labelled mostly flagged images, the share is overstated.",
+            value=percent(100 * share.value),
+            low=percent(100 * share.low),
+            high=percent(100 * share.high),
+            budget=one_in(judged.budget),
+        ),
+        icon=":material/notification_important:",
+    )
+
+
 def _evaluated(project, shown, judged, marks, chosen, key: str) -> None:
     with st.spinner(t("Evaluating the labels")):
         found = _found(shown, judged, marks, key)
     limited = judged.limit == judged.limit
     answer(found, limited)
+    _beyond_budget(found, judged)
     # Beside each other where there is room, else one under the other.
     with st.container(horizontal=True, gap="large", key="dn2_evaluated"):
         with st.container(width="stretch", gap="small"):

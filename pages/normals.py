@@ -103,7 +103,7 @@ def _at_a_glance(shown, judged) -> None:
         )
     else:
         st.markdown(t("Are these all good parts? None lies beyond the limit; the most unusual come first."))
-    few_normals(judged, n)
+    few_normals(judged)
     number_row(
         [
             (t("Normals"), number(n)),

@@ -19,6 +19,7 @@ from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import md, number, show, t, tn
 
 HOLDER = "dn2_reviewer"  # tells this session from other reviewers
+WENT_ON = "dn2_went_on"  # the image that the page itself went on to
 
 
 def review() -> None:
@@ -74,7 +75,7 @@ def _which(shown, judged, known) -> str:
     return st.segmented_control(
         t("What to look at"),
         offered,
-        format_func=lambda name: f"{words[name]} {number(counts[name])}",
+        format_func=lambda name: t("{queue}: {n} to decide", queue=words[name], n=number(counts[name])),
         key="dn2_queue",
         required=True,
         label_visibility="collapsed",
@@ -92,13 +93,21 @@ def _other_queue() -> None:
 
 
 def _current(shown, lined_up, others: dict) -> int | None:
-    """The image in the address, else the first that waits and that nobody else looks at."""
-    wanted = wanted_image()
-    if wanted is not None and shown.scored.position(wanted) is not None:
-        return wanted
-    if wanted is not None:
-        problem("NOT_FOUND", {"what": t("The image")})
+    """The image in the address, else the first that waits and that nobody else looks at.
+
+    The one that the page itself went on to may have been cleared by the last decision: then the next one comes.
+    """
     free = [at for at in lined_up.waiting if int(shown.scored.image_ids[at]) not in others]
+    wanted = wanted_image()
+    at = None if wanted is None else shown.scored.position(wanted)
+    if wanted is not None and at is None:
+        problem("NOT_FOUND", {"what": t("The image")})
+    if at is not None and (at in lined_up.waiting or st.session_state.get(WENT_ON) != wanted):
+        return wanted
+    if at is not None:
+        del st.query_params["image"]
+        scores = shown.judge().scores
+        free = [one for one in free if scores[one] <= scores[at]] or free
     return int(shown.scored.ids[free[0]]) if free else None
 
 
@@ -194,6 +203,7 @@ def _decided(item_id: int, label: str, after: int | None) -> None:
 
 
 def _go_on(after: int | None) -> None:
+    st.session_state[WENT_ON] = after
     if after is not None:
         turn_to(after)
         return

@@ -137,7 +137,7 @@ def _answer(shown, judged) -> None:
             f" · {t('judged by normals version {version}', version=number(shown.state.version))}"
         )
         st.caption(_limit_words(judged))
-    few_normals(judged, len(shown.normals))
+    few_normals(judged)
     _lost(shown)
     if shown.waiting:
         st.caption(

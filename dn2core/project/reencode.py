@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from dn2core.errors import NotFound, Rejected, StorageError
+from dn2core.features.backbones import BACKBONES
 from dn2core.ingest import check_all
 from dn2core.ingest.sources import Source
 from dn2core.project import vectors
@@ -99,6 +100,10 @@ def _save(project: Project, encoder, views: dict[int, np.ndarray]) -> None:
         vectors.record(db, encoder.fingerprint, chunk, list(views))
 
 
+def _title(encoder) -> str:
+    return BACKBONES[encoder.name].title if encoder.name in BACKBONES else encoder.name
+
+
 def _switched(project: Project, encoder, encoded: int, lost: set[int]) -> bool:
     """Have `encoder` serve, unless an image that is not lost has no vector by it."""
     with project.db.write() as db:
@@ -113,7 +118,7 @@ def _switched(project: Project, encoder, encoded: int, lost: set[int]) -> bool:
                 " AND image_id NOT IN (SELECT image_id FROM vectors WHERE fingerprint = ?)",
                 (next_version(db), encoder.fingerprint),
             ).rowcount
-            reason = f"encoded by {encoder.name}, {encoder.preset}"
+            reason = f"encoded by {_title(encoder)}, {encoder.preset}"
             if left_out:
                 reason += f"; {left_out} left out, their stored images cannot be read"
             if publish(db, reason, encoder).n == 0 < left_out:

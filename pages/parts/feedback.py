@@ -3,12 +3,12 @@
 import streamlit as st
 
 from dn2core.errors import DN2Error
-from dn2core.project.labels import Label, set_label, undo_label
+from dn2core.project.labels import Label, set_label
+from pages.parts import actions
 from pages.parts.components.who import author
 from pages.parts.header import moment, problem
 from pages.parts.text import md, show, t
 
-SAID = "dn2_said"  # the decisions of this session, (project id, event id, item id), the last at the end
 FAILED = "dn2_say_failed"
 ICONS = {"good": ":material/thumb_up:", "defect": ":material/report:", "unsure": ":material/question_mark:"}
 COLOURS = {"good": "green", "defect": "red", "unsure": "orange"}
@@ -65,8 +65,8 @@ def feedback(project, item_id: int, label: Label | None, *, flagged: bool, then=
                 icon=":material/undo:",
                 shortcut="Z",
                 type="tertiary",
-                disabled=_last(project) is None,
-                help=t("Takes back what you said last."),
+                disabled=actions.last(project) is None,
+                help=t("Takes back what you did last: a decision, or normals that changed."),
                 on_click=_undo,
                 args=(project,),
             )
@@ -80,12 +80,6 @@ def feedback(project, item_id: int, label: Label | None, *, flagged: bool, then=
         failed = st.session_state.pop(FAILED, None)
         if failed is not None:
             problem(failed)
-
-
-def decided(project) -> int | None:
-    """The item on which this session decided last; None when it did not yet."""
-    last = _last(project)
-    return last[2] if last else None
 
 
 def _said(label: Label) -> None:
@@ -106,23 +100,14 @@ def _say(project, item_id: int, name: str, seen: int, note_key: str, then) -> No
     except DN2Error as error:
         st.session_state[FAILED] = error
         return
-    st.session_state.setdefault(SAID, []).append((project.id, event_id, item_id))
+    actions.said(project, event_id, item_id)
     if then:
         then(item_id, name)
 
 
 def _undo(project) -> None:
-    last = _last(project)
-    if last is None:
-        return
-    st.session_state[SAID].remove(last)
     try:
-        undo_label(project, last[1], author=author())
+        st.query_params["image"] = str(actions.take_back(project, actions.last(project)))
     except DN2Error as error:
         st.session_state[FAILED] = error
-    else:
-        st.query_params["image"] = str(last[2])
-
-
-def _last(project) -> tuple | None:
-    return next((one for one in reversed(st.session_state.get(SAID, [])) if one[0] == project.id), None)
+    st.query_params.pop("trial", None)

@@ -175,12 +175,16 @@ def need_project(project) -> None:
     st.stop()
 
 
-def few_normals(judged, n: int) -> None:
-    """A warning where the limit rests on too few normals; nothing where there is no limit at all."""
+def few_normals(judged) -> None:
+    """A warning where the limit rests on too few scores of good parts; nothing where there is no limit at all."""
     if judged.reliable or judged.limit != judged.limit:
         return
     st.warning(
-        t("With {n} normals the limit is unreliable. 50 or more are a good start.", n=number(n)),
+        tn(
+            "The limit rests on {n} good part only and is unreliable. 50 or more are a good start.",
+            "The limit rests on {n} good parts only and is unreliable. 50 or more are a good start.",
+            len(judged.reference_scores),
+        ),
         icon=":material/info:",
     )
 

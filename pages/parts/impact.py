@@ -8,15 +8,17 @@ import streamlit as st
 from dn2core.errors import DN2Error
 from dn2core.project.impact import impact
 from dn2core.project.labels import labels
-from dn2core.project.normals import add_normals, remove_normals, restore_normals
+from dn2core.project.normals import add_normals, remove_normals
+from pages.parts import actions
 from pages.parts.browse import browse
 from pages.parts.components.who import author
 from pages.parts.header import problem
 from pages.parts.look import raw
 from pages.parts.results import cells, most_unusual_first
+from pages.parts.service import past
 from pages.parts.text import md, number, show, t, tn
 
-CHANGED = "dn2_changed_normals"  # (project id, version before, words)
+CHANGED = "dn2_changed_normals"  # (the action, words)
 FAILED = "dn2_change_failed"
 
 
@@ -66,14 +68,20 @@ def preview(
             st.button(
                 _do(len(join)),
                 key=f"dn2_impact_go_{key}",
-                type="primary",
+                type="secondary" if len(foreseen.missed) else "primary",
                 icon=":material/check:",
                 shortcut=("J" if join else "T") if key == "one" else None,
                 on_click=_apply,
                 args=(project, shown, join, leave, then),
             )
             if close:
-                st.button(t("Not now"), key=f"dn2_impact_no_{key}", type="tertiary", on_click=close)
+                st.button(
+                    t("Not now"),
+                    key=f"dn2_impact_no_{key}",
+                    type="tertiary",
+                    shortcut="S" if key == "one" else None,
+                    on_click=close,
+                )
         failed = st.session_state.pop(FAILED, None)
         if failed is not None:
             problem(failed)
@@ -85,14 +93,16 @@ def preview(
 
 
 def changed_normals(project) -> None:
-    """Right after a change of the normals: what happened, and the way back."""
-    project_id, version, words = st.session_state.get(CHANGED, (None, None, None))
-    if project_id != project.id:
+    """Right after a change of the normals: what happened, and the way back, unless something came after it."""
+    action, words = st.session_state.get(CHANGED, (None, None))
+    if action is None or action[0] != project.id or past():
+        return
+    if action not in st.session_state.get(actions.DONE, []):  # taken back by the key
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="dn2_changed_bar"):
         st.markdown(f":material/published_with_changes: {words}", width="stretch")
         st.button(
-            t("Undo"), key="dn2_changed_undo", icon=":material/undo:", on_click=_take_back, args=(project, version)
+            t("Undo"), key="dn2_changed_undo", icon=":material/undo:", on_click=_take_back, args=(project, action)
         )
         st.button(
             t("Dismiss"),
@@ -101,6 +111,9 @@ def changed_normals(project) -> None:
             icon=":material/close:",
             on_click=lambda: st.session_state.pop(CHANGED, None),
         )
+    failed = st.session_state.pop(FAILED, None)
+    if failed is not None:
+        problem(failed)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -168,7 +181,9 @@ def _apply(project, shown, join: tuple, leave: tuple, then) -> None:
     except DN2Error as error:
         st.session_state[FAILED] = error
         return
-    st.session_state[CHANGED] = (project.id, version, _done_words(shown, join, leave, state))
+    if state.version > version:
+        actions.changed(project, version, state.version, (*join, *leave)[0])
+        st.session_state[CHANGED] = (actions.last(project), _done_words(shown, join, leave, state))
     if then:
         then()
 
@@ -185,10 +200,9 @@ def _done_words(shown, join: tuple, leave: tuple, state) -> str:
     return t("{name} is no longer among the normals: version {version}.", name=name, version=version)
 
 
-def _take_back(project, version: int) -> None:
+def _take_back(project, action: tuple) -> None:
     try:
-        restore_normals(project, version, author=author())
+        actions.take_back(project, action)
     except DN2Error as error:
         st.session_state[FAILED] = error
-    else:
-        st.session_state.pop(CHANGED, None)
+    st.session_state.pop(CHANGED, None)

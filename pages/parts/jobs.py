@@ -144,7 +144,7 @@ def stage(job) -> str:
     words = {
         "loading the network": t("loading the network"),
         "reading the list of files": t("reading the list of files"),
-        "drawing the map": t("drawing the map"),
+        "drawing the map": t("about a minute for ten thousand images"),
         "finishing": t("finishing"),
     }
     return words.get(job.stage, t("preparing"))

@@ -319,3 +319,15 @@ def test_small_charts_keep_band_bars_aim_and_mark():
     assert [note.text for note in figure.layout.annotations if note.text in ("A", "B", "C", "aim", "in use")] == [
         *("A", "B", "C", "aim", "in use")
     ]
+
+
+def test_more_false_alarms_than_the_budget_allows_are_a_warning(project, galleries):
+    label(project, good=range(9))
+    project.change_settings(budget=0.01)
+    shown = snapshot(project)
+    assert shown.judge().flagged.sum() >= 3  # the dark ones, so that at least a third of the good parts are flagged
+    at = opened("evaluate", project=project.id)
+    assert any("the budget is 1 in 100" in warning.value.replace("\u2060", "") for warning in at.warning)
+    project.change_settings(budget=0.9)
+    at = opened("evaluate", project=project.id)
+    assert not [warning for warning in at.warning if "the budget is" in warning.value]

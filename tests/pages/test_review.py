@@ -81,6 +81,42 @@ def test_a_false_alarm_stays_until_it_is_said_whether_it_joins(project, parts):
     assert second  # the queue went on
 
 
+def test_the_undo_key_takes_back_the_join_first_and_then_the_label(project, parts):
+    at = opened("review", project=project.id)
+    at.button(key="dn2_say_good").click().run()
+    at.button(key="dn2_impact_go_one").click().run()
+    assert project.state().n == 25 and len(labels(project)) == 1
+    at.button(key="dn2_say_undo").click().run()
+    assert project.state().n == 24 and len(labels(project)) == 1
+    assert not [button for button in at.button if button.key == "dn2_changed_undo"]
+    at.button(key="dn2_say_undo").click().run()
+    assert labels(project) == {}
+
+
+def test_the_bar_of_a_change_is_not_there_in_a_state_of_the_past(project, parts):
+    event = history(project)[0].id
+    at = opened("review", project=project.id)
+    at.button(key="dn2_say_good").click().run()
+    at.button(key="dn2_impact_go_one").click().run()
+    assert [button for button in at.button if button.key == "dn2_changed_undo"]
+    at.query_params["state"] = str(event)
+    at.switch_page("normals.py").run()
+    assert not [button for button in at.button if button.key == "dn2_changed_undo"]
+
+
+def test_an_image_that_the_last_decision_cleared_is_not_asked_about(project, parts):
+    at = opened("review", project=project.id)
+    order = flagged(project)
+    at.button(key="dn2_say_defect").click().run()
+    assert address(at)["image"] == str(order[1])
+    project.change_settings(budget=0.001)  # nothing else is flagged any more
+    assert len(flagged(project)) < len(order)
+    at.run()
+    if order[1] not in flagged(project):
+        assert "image" not in address(at) or shown_image(parts) in flagged(project)
+        assert any("All are decided" in text or "No image is flagged" in text for text in texts(at.main))
+
+
 def test_not_now_leaves_the_normals_alone_and_goes_on(project, parts):
     at = opened("review", project=project.id)
     second = flagged(project)[1]
