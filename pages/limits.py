@@ -88,7 +88,7 @@ def limits() -> None:
     with right:
         _distribution(after)
     _what_changes(project, shown, before, after, known)
-    _rests_on(shown, saved, draft.settings, after)
+    _rests_on(shown, saved, draft.settings, before, after)
     if past():
         st.caption(t("Lots and held-out normals are changed in the present state only."))
     else:
@@ -136,7 +136,7 @@ def _turned(before, after) -> np.ndarray:
 def _answer(shown, before, after, known: np.ndarray) -> None:
     ahead = after.calibration.forecast
     parts = [
-        expected_words(ahead),
+        expected_words(ahead, after.calibration.supported),
         t("limit {limit} at k = {k}", limit=raw(after.limit), k=number(after.k)),
         _flagged_words(before, after),
     ]
@@ -171,7 +171,7 @@ def _flagged_words(before, after) -> str:
     n, now = len(after.flagged), int(after.flagged.sum())
     if n == 0:
         return t("no images are scored yet")
-    if after is before:
+    if now == int(before.flagged.sum()):
         return tn(
             "{flagged} of {n} scored image flagged", "{flagged} of {n} scored images flagged", n, flagged=number(now)
         )
@@ -194,10 +194,11 @@ def _refused(saved: Settings, after, lots: np.ndarray | None) -> None:
     broken = [limit for limit in limits if not limit.supported]
     if not broken:
         return
-    best = promised(after, lots) if after.calibration in broken else None
+    supports = [promised(after.reference_scores, limit.best_budget, lots) or 1 for limit in broken]
+    best = supports[0] if after.calibration in broken and supports[0] > 1 else None
     with st.container(border=True, key="dn2_refused", gap="small"):
         st.warning(
-            "\n\n".join([f"**{t('This cannot be promised.')}**", *(md(refusal(limit)) for limit in broken)]),
+            "\n\n".join([f"**{t('This cannot be promised.')}**", *map(md, map(refusal, broken, supports))]),
             icon=":material/gpp_maybe:",
         )
         with st.container(horizontal=True, gap="small"):
@@ -360,7 +361,7 @@ def _what_changes(project, shown, before, after, known: np.ndarray) -> None:
     )
 
 
-def _rests_on(shown, saved: Settings, draft: Settings, after) -> None:
+def _rests_on(shown, saved: Settings, draft: Settings, before, after) -> None:
     """All forecasts that there are, side by side; which one to use."""
     st.markdown(
         f"##### {t('What the limit rests on')}",
@@ -381,7 +382,7 @@ def _rests_on(shown, saved: Settings, draft: Settings, after) -> None:
             )
         )
     st.dataframe(
-        basis_table(list(bases.values()), after.calibrated_on),
+        basis_table(list(bases.values()), before.calibrated_on, after.calibrated_on),
         hide_index=True,
         key="dn2_bases",
         alt=t("Forecasts by what they rest on"),

@@ -7,8 +7,8 @@ import pandas as pd
 
 from dn2core.detect import Limit, ScoreTable, flagged_of, limit_for
 from dn2core.detect.lot_difference import LotDifference, lot_difference
-from pages.parts.limits import OF
-from pages.parts.look import one_in, percent, raw
+from pages.parts.limits import OF, promised, support_words
+from pages.parts.look import percent, raw
 from pages.parts.text import number, t
 
 
@@ -54,8 +54,8 @@ def kind_words() -> dict[str, str]:
     }
 
 
-def basis_table(bases: list[Basis], used: str) -> pd.DataFrame:
-    """One row for each forecast; the one in use is marked."""
+def basis_table(bases: list[Basis], used: str, on_trial: str) -> pd.DataFrame:
+    """One row for each forecast; the one in use is marked, and the one on trial where that is another."""
     words = kind_words()
     rows = []
     for one in bases:
@@ -64,13 +64,13 @@ def basis_table(bases: list[Basis], used: str) -> pd.DataFrame:
         rows.append(
             {
                 t("Rests on"): words[one.kind],
-                t("In use"): "✓" if one.kind == used else "",
+                t("In use"): "✓" if one.kind == used else t("on trial") if one.kind == on_trial else "",
                 t("Limit"): raw(one.calibration.value),
                 t("Flagged of {of} good", of=number(OF)): number(expected, 0 if expected >= 10 else 1),
                 t("95 % interval"): f"{number(low)} – {number(high)}",
                 t("Scores"): number(ahead.n),
                 t("Lots"): number(one.lots_known) if one.lots_known else "–",
-                t("Can promise"): one_in(one.calibration.best_budget),
+                t("Can promise"): support_words(promised(one.scores, one.calibration.best_budget, one.lots)),
             }
         )
     return pd.DataFrame(rows)

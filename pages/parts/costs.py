@@ -10,11 +10,14 @@ from dn2core.detect import conformal_limit, forecast, good_share, p_values
 from dn2core.detect.costs import Costs, Prices, costs_of_labelled, costs_of_unlabelled
 from dn2core.errors import Refused
 from pages.parts.charts import second_line
-from pages.parts.limits import OF
-from pages.parts.look import NORMAL, PASS, PLAIN, REVIEW, limit_line, one_in, percent, raw, template
+from pages.parts.limits import OF, whole
+from pages.parts.look import NORMAL, PASS, PLAIN, REVIEW, limit_line, percent, raw, template
 from pages.parts.text import number, t, tn
 
 ENOUGH_DEFECTS = 10  # labelled ones, from which their own scores tell more than an estimate without labels
+ENOUGH_LABELLED = 10  # images labelled good or defect, from which their share of defects is taken
+ASSUMED_DEFECTS = 10  # in 1,000 parts, where labels do not tell
+MANY = 0.2  # share of good parts; a limit that flags more is seldom what is wanted
 DRAWN = 600  # points of a curve
 
 
@@ -28,10 +31,11 @@ class CostView:
 
 
 def cost_view(judged, labels: np.ndarray, counted: np.ndarray, prices: Prices, defect_share: float) -> CostView | None:
-    """Costs for every limit; None where no image is scored.
+    """Costs for every limit; None where no scored image may be a defect.
 
     Good parts are taken to score like those that the limit rests on, whatever is labelled: people label what
-    was flagged, and false alarms alone would make all good parts look unusual.
+    was flagged, and false alarms alone would make all good parts look unusual. Above a limit as many are expected
+    as `forecast` says, so that false rejects agree with it.
 
     Args:
         labels: (q,) as `labels_of` gives them.
@@ -43,54 +47,79 @@ def cost_view(judged, labels: np.ndarray, counted: np.ndarray, prices: Prices, d
     """
     defects = judged.scores[(labels == "defect") & counted]
     if len(defects) >= ENOUGH_DEFECTS:
-        return CostView(
-            costs_of_labelled(prices, judged.reference_scores, defects, defect_share), len(defects), math.nan
-        )
-    return _unlabelled(judged.reference_scores, judged.scores[counted], prices, defect_share)
+        costs = costs_of_labelled(prices, judged.reference_scores, defects, defect_share)
+        return CostView(_as_forecast(costs, prices, judged.reference_scores), len(defects), math.nan)
+    # Those that are known to be good are no defects, however unusual they look.
+    return _unlabelled(judged.reference_scores, judged.scores[counted & (labels != "good")], prices, defect_share)
 
 
 def _unlabelled(reference: np.ndarray, scores: np.ndarray, prices: Prices, defect_share: float) -> CostView | None:
     """Costs where the scored images tell how defects score, but not how rare they will be.
 
-    The estimate knows one share of defects, that of the scored images. Prices in proportion to the share that is
-    expected give the same costs, cheapest limit included.
+    The estimate knows one share of defects, that of the scored images; escapes are in proportion to it.
     """
     if not 0 <= defect_share <= 1:
         raise Refused("SHARE_OUT_OF_RANGE", what="the share of defects", share=defect_share)
     if not len(scores) or not len(reference):
         return None
     good = max(good_share(p_values(reference, scores)), 1 / (len(scores) + 1))
-    more_good = (1 - defect_share) / good
     more_defects = defect_share / (1 - good) if good < 1 else 0.0
-    escape, false_reject = prices.escape * more_defects, prices.false_reject * more_good
-    if not escape and not false_reject:  # nothing costs anything: no limit is better than another
-        escape = false_reject = 1e-300
-    costs = costs_of_unlabelled(Prices(escape, false_reject), reference, scores, good)
-    return CostView(
-        replace(
-            costs,
-            false_rejects=costs.false_rejects * more_good,
-            escapes=costs.escapes * more_defects,
-            defect_share=defect_share,
-        ),
-        0,
-        1 - good,
+    costs = costs_of_unlabelled(prices, reference, scores, good)
+    costs = replace(costs, escapes=costs.escapes * more_defects, defect_share=defect_share)
+    return CostView(_as_forecast(costs, prices, reference), 0, 1 - good)
+
+
+def _as_forecast(costs: Costs, prices: Prices, reference: np.ndarray) -> Costs:
+    """The same with false rejects as `forecast` expects them: (x + 1) / (n + 1) of good parts for x of n above."""
+    above = len(reference) - np.searchsorted(np.sort(reference), costs.limits, side="right")
+    false_rejects = OF * (1 - costs.defect_share) * np.minimum(1.0, (above + 1) / (len(reference) + 1))
+    cost = prices.escape * costs.escapes + prices.false_reject * false_rejects
+    # Equal costs differ by their rounding; of several cheapest limits, the highest.
+    cheapest = np.flatnonzero(cost <= cost.min() + 1e-9 * max(prices.escape, prices.false_reject))
+    return replace(costs, cost=cost, false_rejects=false_rejects, best=int(cheapest[-1]))
+
+
+def labelled_share(labels: np.ndarray, counted: np.ndarray) -> tuple[int, int] | None:
+    """(defects, labelled images) where labels tell a share of defects; None where they are few or all alike."""
+    defects, good = (int(np.sum((labels == word) & counted)) for word in ("defect", "good"))
+    return (defects, defects + good) if defects and good and defects + good >= ENOUGH_LABELLED else None
+
+
+def share_words(told: tuple[int, int] | None) -> str:
+    """Where the share of defects comes from until one is given."""
+    if told is None:
+        return t(
+            "{n} defects in {of} parts is an assumption: replace it by what you know of your parts. From {enough} "
+            "labelled images on, with good ones and defects among them, their share is taken.",
+            n=number(ASSUMED_DEFECTS),
+            of=number(OF),
+            enough=number(ENOUGH_LABELLED),
+        )
+    return t(
+        "{defects} of {n} labelled images are defects. Where images were picked for labelling, defects are rarer "
+        "among the parts to come: replace it by what you know of them.",
+        defects=number(told[0]),
+        n=number(told[1]),
     )
-
-
-def flagged_beyond(judged, labels: np.ndarray, counted: np.ndarray) -> float:
-    """The share of scored images that is flagged beyond the expected false alarms, at least that of known defects."""
-    if not counted.any() or judged.limit != judged.limit:
-        return 0.0
-    known = float(np.mean(labels[counted] == "defect"))
-    flagged, alarms = float(np.mean(judged.flagged[counted])), judged.false_alarms
-    return max(known, (flagged - alarms) / (1 - alarms) if flagged > alarms else 0.0)
 
 
 def budget_of(judged, limit: float) -> float | None:
     """The false-alarm budget that a limit corresponds to; None where it flags every part."""
     budget = forecast(judged.reference_scores, limit, None).expected
     return budget if budget < 1 else None
+
+
+def whole_budget(judged, budget: float) -> float:
+    """The budget as 1 in a whole number where that gives the same limit."""
+    typed = 1 / whole(budget) if whole(budget) > 1 else budget
+    scores = judged.reference_scores
+    return typed if conformal_limit(scores, typed) == conformal_limit(scores, budget) else budget
+
+
+def good_flagged(judged, limit: float) -> str:
+    """The share of good parts that a limit is expected to flag, in percent."""
+    share = forecast(judged.reference_scores, limit).expected
+    return percent(100 * share, 0 if share >= 0.1 else 1)
 
 
 def at_limit(costs: Costs, limit: float) -> int:
@@ -145,9 +174,12 @@ def cost_words(costs: Costs, limit: float) -> list[str]:
     now, best = at_limit(costs, limit), costs.best
     lines = [
         t(
-            "At the limit in use ({limit}) {of} parts cost about {cost}: {rejects} false rejects, {escapes} escapes.",
+            "At the limit in use ({limit}) {of} parts cost about {cost}: {rejects} false rejects among {good} good "
+            "parts, {escapes} escapes among {defects} defects.",
             limit=raw(limit),
             of=number(OF),
+            good=_few(OF * (1 - costs.defect_share)),
+            defects=_few(OF * costs.defect_share),
             cost=_few(costs.cost[now]),
             rejects=_few(costs.false_rejects[now]),
             escapes=_few(costs.escapes[now]),
@@ -172,30 +204,26 @@ def cost_words(costs: Costs, limit: float) -> list[str]:
 
 def assumption(view: CostView) -> str:
     """What the estimate takes for granted."""
-    share = one_in(view.costs.defect_share) if view.costs.defect_share > 0 else t("none")
+    values = {"share": _few(OF * view.costs.defect_share), "of": number(OF)}
     if view.defects:
         return tn(
             "Good parts are taken to score like the normals, and defects like the {n} that is labelled; "
-            "{share} of the parts to come is taken to be a defect.",
+            "{share} of {of} parts to come are taken to be defects.",
             "Good parts are taken to score like the normals, and defects like the {n} that are labelled; "
-            "{share} of the parts to come is taken to be a defect.",
+            "{share} of {of} parts to come are taken to be defects.",
             view.defects,
-            share=share,
+            **values,
         )
     return t(
         "An estimate without labels: good parts are taken to score like the normals, so what is flagged among the "
-        "scored images beyond the expected false alarms counts as defects ({seen} of them in all). Where good parts "
-        "of another lot look unusual, the cheapest limit comes out too low. {share} of the parts to come is taken "
-        "to be a defect. With {n} known defects their own scores are used.",
+        "scored images that are not labelled good, beyond the expected false alarms, counts as defects ({seen} of "
+        "them in all). Where good parts "
+        "of another lot look unusual, the cheapest limit comes out too low. {share} of {of} parts to come are taken "
+        "to be defects. With {n} known defects their own scores are used.",
         seen=percent(100 * view.seen),
-        share=share,
         n=number(ENOUGH_DEFECTS),
+        **values,
     )
-
-
-def becomes(judged, budget: float) -> str:
-    """The limit that a suggested budget gives: one of the scores it rests on."""
-    return raw(conformal_limit(judged.reference_scores, budget))
 
 
 def _drawn(costs: Costs, limit: float) -> np.ndarray:

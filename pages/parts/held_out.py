@@ -61,7 +61,7 @@ def _hold_out(project, shown) -> None:
         st.markdown(t("Too few normals to hold some out: two at least stay to be compared with."))
         return
     with (
-        st.form("dn2_hold_out", border=False),
+        st.form("dn2_hold_out", border=False, enter_to_submit=False),  # Enter and then the button would act twice
         st.container(horizontal=True, vertical_alignment="bottom", gap="small"),
     ):
         amount = st.number_input(t("Hold out"), value=20, min_value=1, key="dn2_hold_amount", width=140)

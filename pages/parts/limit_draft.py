@@ -74,8 +74,7 @@ def share(word: str) -> float:
     if not 1 < n < math.inf:
         raise ValueError(
             t(
-                "Expected a budget of 1 in a number above 1, such as 1 in 200, got 1 in {got}. "
-                "The limit in use stays until then.",
+                "Enter a number above 1, such as 200 for 1 in 200 (got {got}). The limit in use stays until then.",
                 got=show(word or "–"),
             )
         )

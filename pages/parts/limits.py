@@ -14,13 +14,29 @@ OF = 1_000  # good parts that a forecast speaks of
 
 
 def budget_words(budget: float) -> str:
-    """A budget as it was typed: "1 in 4", where N is a whole number; else as any share."""
-    n = round(1 / budget)
-    return t("1 in {n}", n=number(n)) if abs(1 / budget - n) < 1e-6 else one_in(budget)
+    """A budget as "1 in 14": N in whole numbers, rounded down; what lies between 1 in 5 and 1 in 2 in percent."""
+    n = whole(budget)
+    if budget > 0.2 and abs(1 / budget - n) > 1e-6:
+        return one_in(budget)
+    return t("1 in {n}", n=number(n))
 
 
-def refusal(calibration) -> str:
-    """Why a budget cannot be promised, and what it takes; for a limit that does not support its budget."""
+def support_words(n: int | None) -> str:
+    """What scores can promise, by the largest N of "1 in N" (see `promised`)."""
+    return t("less than 1 in 2") if n is None or n < 2 else t("1 in {n}", n=number(n))
+
+
+def whole(share: float) -> int:
+    """The N of "1 in N", rounded down: it never says that fewer are flagged than the share does."""
+    return math.floor(1 / share + 1e-6)
+
+
+def refusal(calibration, best: int | None = None) -> str:
+    """Why a budget cannot be promised, and what it takes; for a limit that does not support its budget.
+
+    Args:
+        best: the largest N that can be promised, where it was looked for (see `promised`).
+    """
     return tn(
         "{n} score of good parts cannot promise {budget}: with 95 % confidence they support {best} at best; "
         "{more} more are needed.",
@@ -28,18 +44,17 @@ def refusal(calibration) -> str:
         "{more} more are needed.",
         calibration.forecast.n,
         budget=budget_words(calibration.budget),
-        best=one_in(calibration.best_budget),
+        best=support_words(whole(calibration.best_budget) if best is None else best),
         more=number(calibration.more_needed),
     )
 
 
-def promised(judged, lots: np.ndarray | None) -> int | None:
+def promised(scores: np.ndarray, best_budget: float, lots: np.ndarray | None) -> int | None:
     """The largest N for which the scores can promise 1 in N; None where they cannot promise even 1 in 2.
 
     With lots, what scores are worth hangs on the limit itself, so each N is asked.
     """
-    best = math.floor(1 / judged.calibration.best_budget)
-    return next((n for n in range(best, 1, -1) if limit_for(judged.reference_scores, 1 / n, lots).supported), None)
+    return next((n for n in range(whole(best_budget), 1, -1) if limit_for(scores, 1 / n, lots).supported), None)
 
 
 def about(count: float) -> str:
@@ -49,12 +64,17 @@ def about(count: float) -> str:
     return t("about {n}", n=number(round(count)))
 
 
-def expected_words(forecast) -> str:
-    """How many good parts will be flagged, of a thousand."""
+def expected_words(forecast, supported: bool = True) -> str:
+    """How many good parts will be flagged, of a thousand; may be, where the budget cannot be promised."""
     expected, _, _ = flagged_of(forecast, OF)
+    values = {"n": number(round(expected)) if expected == expected else "–", "of": number(OF)}
     if expected < 0.95:
-        return t("Fewer than 1 of {of} good parts will be flagged", of=number(OF))
-    return t("About {n} of {of} good parts will be flagged", n=number(round(expected)), of=number(OF))
+        if supported:
+            return t("Fewer than 1 of {of} good parts will be flagged", **values)
+        return t("Fewer than 1 of {of} good parts may be flagged", **values)
+    if supported:
+        return t("About {n} of {of} good parts will be flagged", **values)
+    return t("About {n} of {of} good parts may be flagged", **values)
 
 
 def interval_words(forecast) -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
 
 import pandas as pd
 import streamlit as st
@@ -16,6 +17,7 @@ from pages.parts.text import md, number, show, t, tn
 FAILED = "dn2_lots_failed"
 DONE = "dn2_lots_done"  # (project id, words)
 TABLE_MEGABYTES = 60
+MARKS = 4  # in a name; with more of them a pattern is no longer simple
 SHOWN = 50  # lots and files that are listed; beyond, their number is told
 
 
@@ -72,6 +74,47 @@ def lot_table(items: Sequence[tuple[str, str | None]], names: Sequence[str] | No
     return pd.DataFrame(table)
 
 
+def simple_pattern(name: str) -> str:
+    """A pattern that finds what stands before the last _ or - of a file's name; "" where nothing does.
+
+    >>> simple_pattern("mon/L7_left_01.png")
+    '(*_*)_*'
+    """
+    stem = PurePosixPath(name.replace("\\", "/")).stem
+    at = max(stem.rfind("_"), stem.rfind("-"))
+    if at < 1:
+        return ""
+    # A * takes as little as it can, so each mark like the last one is named.
+    mark = stem[at]
+    pattern = f"({mark.join('*' * (stem.count(mark)))}){mark}*"
+    fits = stem.count(mark) <= MARKS and lots_by_pattern([name], pattern) == [stem[:at]]
+    return pattern if fits else ""
+
+
+def little_told(roles: Sequence[str], lots: Sequence[str | None]) -> str:
+    """Why lots would tell nothing: there is but one, or every image is its own; "" where they may tell something.
+
+    A limit rests on the normals, so theirs are looked at, too.
+    """
+    known = [lot for lot in lots if lot]
+    normals = [lot for role, lot in zip(roles, lots, strict=True) if role == "normal"]
+    if len(set(known)) == 1:
+        return t("That gives only 1 lot, so nothing tells how another lot would score. Two are needed.")
+    if len(set(known)) == len(known):
+        return t("That gives as many lots as images: each would be a lot of its own, which tells nothing of lots.")
+    if len(normals) > 1 and len(set(normals)) == 1:
+        return t("All normals would belong to one lot, so nothing tells how another lot would score. Two are needed.")
+    if len(normals) > 1 and all(normals) and len(set(normals)) == len(normals):
+        return t("Each normal would be a lot of its own, which tells nothing of lots.")
+    return ""
+
+
+def _tells_little(shown, lots: list[str | None]) -> None:
+    words = little_told([role for role, _ in _items(shown)], lots)
+    if words:
+        st.warning(words, icon=":material/warning:")
+
+
 def _known_words(known: list[str | None]) -> str:
     lots = len({lot for lot in known if lot})
     told = t("{n} of {all} images belong to a lot.", n=number(sum(map(bool, known))), all=number(len(known)))
@@ -95,22 +138,29 @@ def _by_folder(project, shown) -> None:
         )
         return
     _preview(shown, lots)
+    _tells_little(shown, lots)
     _go(project, t("Each folder is a lot"), lots_from_folders)
 
 
 def _by_pattern(project, shown) -> None:
+    first = _names(shown)[0]
+    usual = simple_pattern(first)
     pattern = st.text_input(
         t("Pattern on file names"),
         key="dn2_lots_pattern",
         max_chars=200,
-        placeholder="(*)_*",
+        placeholder=usual or "(*)_*",
         help=t(
             "\\* stands for any characters, ? for one; the parentheses hold the lot. "
             "(\\*)\\_\\* finds L7 in L7_01.png. With a slash in it the pattern is for the whole path."
         ),
     )
     if not pattern:
-        st.caption(t("For instance the name {name}", name=md(show(_names(shown)[0]))))
+        words = t("For instance the name {name}", name=md(show(first)))
+        if usual:
+            found = lots_by_pattern([first], usual)[0]
+            words = f"{words}: {t('{pattern} finds {lot}', pattern=md(usual), lot=md(show(found)))}"
+        st.caption(words)
         return
     try:
         lots = lots_by_pattern(_names(shown), pattern)
@@ -118,6 +168,7 @@ def _by_pattern(project, shown) -> None:
         problem(error)
         return
     _preview(shown, lots)
+    _tells_little(shown, lots)
     _go(project, t("Use this pattern"), lambda project, author: lots_from_pattern(project, pattern, author=author))
 
 
@@ -147,7 +198,8 @@ def _by_table(project, shown) -> None:
     if any(read.lots):
         st.caption(t("Images of which the table says nothing keep the lot that they have."))
         _preview(shown, read.lots)
-    _go(project, t("Use this table"), lambda project, author: _use_table(project, data, turn, author))
+    none_known = "" if any(read.lots) else t("No file in the table is an image of this project, so it tells no lots.")
+    _go(project, t("Use this table"), lambda project, author: _use_table(project, data, turn, author), none_known)
 
 
 def _use_table(project, data: bytes, turn: int, author: str) -> None:
@@ -197,14 +249,18 @@ def _table(table: pd.DataFrame, key: str) -> None:
         st.caption(t("The first {shown} of {n}.", shown=number(SHOWN), n=number(len(table))))
 
 
-def _go(project, label: str, how: Callable) -> None:
-    st.button(
-        label,
-        key="dn2_lots_go",
-        icon=":material/check:",
-        on_click=_do,
-        args=(project, t("Lots are named; the forecasts above follow."), how),
-    )
+def _go(project, label: str, how: Callable, why_not: str = "") -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_lots_go_row"):
+        st.button(
+            label,
+            key="dn2_lots_go",
+            icon=":material/check:",
+            disabled=bool(why_not),
+            on_click=_do,
+            args=(project, t("Lots are named; the forecasts above follow."), how),
+        )
+        if why_not:
+            st.caption(why_not, width="content")
 
 
 def _do(project, words: str, how: Callable) -> None:

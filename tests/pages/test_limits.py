@@ -11,6 +11,7 @@ from hypothesis import strategies as some
 
 from dn2core.detect import Bank, changes, conformal_limit, flagged_of, forecast, limit_for
 from dn2core.detect.costs import Prices, costs_of_labelled, costs_of_unlabelled
+from dn2core.detect.lots import lots_by_pattern
 from dn2core.explore import Projection, pca_map
 from dn2core.project import Settings, maps, open_service, run_pending
 from dn2core.project.events import history
@@ -20,11 +21,21 @@ from dn2core.project.normals import add_normals, hold_out
 from dn2core.project.snapshot import forget, snapshot
 from pages.parts import costs as cost_parts
 from pages.parts import limit_draft
-from pages.parts.basis import basis_of, difference, difference_words
+from pages.parts.basis import basis_of, basis_table, difference, difference_words
 from pages.parts.charts import score_histogram
 from pages.parts.held_out import at_random
-from pages.parts.limits import about, expected_words, promised, workload
-from pages.parts.look import one_in, percent, raw
+from pages.parts.limits import (
+    about,
+    budget_words,
+    expected_words,
+    promised,
+    refusal,
+    support_words,
+    whole,
+    workload,
+)
+from pages.parts.look import percent, raw
+from pages.parts.lots import little_told, simple_pattern
 from tests.conftest import FakeEncoder
 from tests.pages.app import filled, give, jpeg, many, opened, texts
 from tests.pages.test_score import shade
@@ -151,10 +162,45 @@ def test_what_is_offered_instead_can_be_promised(days):
     table = snapshot(days).table_on("lots")
     for budget in (0.3, 0.1, 0.01):
         judged = table.judge(2, budget)
-        n = promised(judged, table.reference.lots)
+        n = promised(judged.reference_scores, judged.calibration.best_budget, table.reference.lots)
         assert n is None or limit_for(judged.reference_scores, 1 / n, table.reference.lots).supported
     plain = snapshot(days).table_on("leave_one_out")
-    assert promised(plain.judge(2, 0.01), None) == 20  # 59 scores promise 1 in 20, and 61 are needed for 1 in 21
+    judged = plain.judge(2, 0.01)
+    # 59 scores promise 1 in 20, and 62 are needed for 1 in 21: what is said, tabled and offered is that.
+    assert promised(judged.reference_scores, judged.calibration.best_budget, None) == 20
+    assert "they support 1 in 20 at best" in refusal(judged.calibration)
+    table = basis_table([basis_of(plain, 2, 0.01)], "leave_one_out", "leave_one_out")
+    assert table["Can promise"].tolist() == ["1 in 20"]
+
+
+@given(some.floats(1e-5, 0.95))
+def test_what_can_be_promised_is_never_rounded_up(best_budget):
+    n = whole(best_budget)
+    assert 1 / n >= best_budget * (1 - 1e-5) and 1 / (n + 1) < best_budget
+    assert support_words(n) == (f"1 in {n:,}" if n > 1 else "less than 1 in 2")
+
+
+def test_a_budget_is_said_in_whole_numbers():
+    assert [budget_words(one) for one in (0.25, 0.01, 1 / 13.8, 1 / 24.6, 0.384)] == [
+        "1 in 4",
+        "1 in 100",
+        "1 in 13",
+        "1 in 24",
+        "38.4 %",
+    ]
+
+
+def test_what_cannot_be_promised_may_be_flagged(project, galleries):
+    assert "good parts may be flagged" in words(opened("limits", project=project.id))
+    assert "good parts will be flagged" in words(opened("limits", project=project.id, one_in="20"))
+
+
+def test_as_many_flagged_as_before_are_told_once(project, galleries):
+    shown = snapshot(project)
+    same = shown.table.judge(2, 1 / 90).flagged.sum()
+    assert same == shown.judge().flagged.sum()
+    said = words(opened("limits", project=project.id, one_in="90"))
+    assert f"{same} of 24 scored images flagged" in said and "instead of" not in said
 
 
 def test_a_budget_on_trial_shows_what_would_change_and_writes_nothing(project, galleries, monkeypatch):
@@ -216,14 +262,14 @@ def test_quick_choices_and_keep(project, galleries):
 @pytest.mark.parametrize("name", ["one_in", "reject"])
 def test_an_impossible_budget_is_a_sentence(word, name):
     draft = limit_draft.read({name: word, "rest": "lots"}, Settings())
-    assert "Expected a budget of 1 in a number above 1" in draft.problem and draft.settings == Settings()
+    assert "Enter a number above 1, such as 200 for 1 in 200" in draft.problem and draft.settings == Settings()
 
 
 def test_with_an_impossible_budget_the_limit_stays(project, galleries):
     at = opened("limits", project=project.id, one_in="<b>")
     assert not at.exception
     [error] = at.error
-    assert "Expected a budget of 1 in a number above 1" in error.value and "<b>" not in error.value
+    assert "Enter a number above 1, such as 200 for 1 in 200" in words(at) and "<b>" not in error.value
     judged = snapshot(project).judge()
     assert f"limit {raw(judged.limit)} at k = 2" in words(at) and at.button(key="dn2_limits_apply").disabled
     at.number_input(key="dn2_one_in").set_value(50.0).run()
@@ -233,7 +279,7 @@ def test_with_an_impossible_budget_the_limit_stays(project, galleries):
 def test_a_budget_typed_as_0_is_a_sentence(project, galleries):
     at = opened("limits", project=project.id)
     at.number_input(key="dn2_one_in").set_value(0.0).run()
-    assert "got 1 in 0" in at.error[0].value and project.settings() == Settings()
+    assert "got 0" in at.error[0].value and project.settings() == Settings()
 
 
 def test_a_second_limit_parts_review_from_reject(project, galleries):
@@ -318,9 +364,10 @@ def test_forecasts_stand_side_by_side_and_another_is_chosen(days, galleries):
     intervals = [flagged_of(one.forecast, 1000)[1:] for one in expected]
     assert table["95 % interval"].tolist() == [f"{low} – {high:,}" for low, high in intervals]
     at.radio(key="dn2_rest").set_value("lots").run()
-    assert address(at) == {"rest": "lots"} and bases(at)["In use"].tolist() == ["", "✓", ""]
+    assert address(at) == {"rest": "lots"} and bases(at)["In use"].tolist() == ["✓", "on trial", ""]
     assert f"limit {raw(expected[1].value)} at k = 2" in words(at)
     at.button(key="dn2_limits_apply").click().run()
+    assert bases(at)["In use"].tolist() == ["", "✓", ""]
     assert (
         days.settings() == Settings(budget=0.1, calibration="lots") and snapshot(days).judge().calibrated_on == "lots"
     )
@@ -495,11 +542,73 @@ def test_a_bad_table_is_a_sentence(days, galleries, table, said):
 def test_a_table_of_strangers_is_a_sentence(days, galleries):
     at = way(opened("limits", project=days.id), "table")
     at.file_uploader(key="dn2_lots_table_0").set_value(("lots.csv", b"file,lot\nx.jpg,A\n", "text/csv")).run()
-    at.button(key="dn2_lots_go").click().run()
-    assert not at.exception and "None of 1 names was found" in words(at)
+    assert not at.exception and at.button(key="dn2_lots_go").disabled
+    assert "No file in the table is an image of this project" in words(at)
+
+
+def test_lots_that_would_tell_nothing_are_a_warning_before_they_are_used(days, galleries):
+    at = way(opened("limits", project=days.id), "pattern")
+    for pattern, said in (
+        ("(*/*)", "as many lots as images"),
+        ("(?)*", "All normals"),
+        ("0(?)*", ""),
+        ("(0)*", "only 1 lot"),
+    ):
+        at.text_input(key="dn2_lots_pattern").set_value(pattern).run()
+        found = [one.value for one in at.warning if "lot" in one.value and "promise" not in one.value]
+        assert len(found) == bool(said) and all(said in one for one in found), pattern
+
+
+@pytest.mark.parametrize(
+    ("roles", "lots", "said"),
+    [
+        (["normal", "normal", "scored"], ["A", "A", "A"], "only 1 lot"),
+        (["normal", "normal", "scored"], ["A", "A", None], "only 1 lot"),
+        (["normal", "normal", "scored"], ["A", "B", "C"], "as many lots as images"),
+        (["normal", "normal", "scored"], ["A", "B", "A"], "Each normal"),
+        (["normal", "normal", "scored"], ["A", "A", "B"], "All normals"),
+        (["normal", "normal", "normal", "scored"], ["A", "A", "B", "B"], ""),
+        (["normal", "normal", "normal", "scored"], ["A", "A", None, "B"], ""),
+    ],
+)
+def test_lots_tell_nothing_where_there_is_one_or_each_is_an_image(roles, lots, said):
+    assert said in little_told(roles, lots) and bool(said) == bool(little_told(roles, lots))
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("L7-01.png", "(*)-*"),
+        ("mon/L7_01.png", "(*)_*"),
+        ("day-1/a_b_c-d_3.png", "(*_*_*)_*"),
+        ("000.jpg", ""),
+        ("_1.png", ""),
+        ("a_b_c_d_e_f.png", ""),
+    ],
+)
+def test_the_pattern_shown_fits_the_first_name(name, pattern):
+    assert simple_pattern(name) == pattern
+    if pattern:
+        stem = name.rpartition("/")[2].rpartition(".")[0]
+        assert lots_by_pattern([name], pattern) == [stem[: max(stem.rfind("_"), stem.rfind("-"))]]
 
 
 # held-out normals
+
+
+def test_enter_does_not_hold_out_what_the_button_will(project, galleries):
+    at = opened("limits", project=project.id)
+    forms = []
+
+    def walk(block):
+        for child in getattr(block, "children", {}).values():
+            if getattr(child, "type", "") == "form":
+                forms.append(child.proto.form)
+            walk(child)
+
+    walk(at.main)
+    [form] = [one for one in forms if one.form_id == "dn2_hold_out"]
+    assert not form.enter_to_submit
 
 
 def test_normals_are_held_out_at_random_and_taken_back(project, galleries):
@@ -569,9 +678,12 @@ def test_the_cheapest_limit_becomes_a_budget_on_trial(project, galleries):
     assert "An estimate without labels" in said
     assert f"At {raw(costs.best_limit)} they cost about" in said
     above = int(np.sum(judged.normal_scores > costs.best_limit))
-    assert 0 < above < 60 and at.button(key="dn2_use_cheapest").label == f"Use this limit: {one_in((above + 1) / 61)}"
-    at.button(key="dn2_use_cheapest").click().run()
     limit = float(np.sort(judged.normal_scores)[60 - above - 1])
+    share = 100 * (above + 1) / 61
+    label = f"Try {raw(limit)}: flags {percent(share, 0 if share >= 10 else 1)} of good parts"
+    assert 0 < above < 60 and at.button(key="dn2_use_cheapest").label == label
+    assert ("would flag" in said and "of good parts" in said) == (share > 20)
+    at.button(key="dn2_use_cheapest").click().run()
     assert f"limit {raw(limit)} at k = 2" in words(at) and not at.exception
     at.button(key="dn2_limits_apply").click().run()
     assert snapshot(project).judge().limit == limit
@@ -588,13 +700,13 @@ def test_without_labels_the_share_of_defects_to_come_weighs_what_was_seen():
     none, every = np.full(400, ""), np.ones(400, bool)
     same = costs_of_unlabelled(Prices(20, 1), normals, scores)
     view = cost_parts.cost_view(Judged, none, every, Prices(20, 1), same.defect_share)
-    assert np.allclose(view.costs.cost, same.cost) and view.costs.best == same.best
+    assert np.allclose(view.costs.escapes, same.escapes)
     rare = cost_parts.cost_view(Judged, none, every, Prices(20, 1), same.defect_share / 10)
     assert np.allclose(rare.costs.escapes, same.escapes / 10)
     assert np.allclose(rare.costs.cost, 20 * rare.costs.escapes + rare.costs.false_rejects)
     assert rare.costs.best == np.flatnonzero(rare.costs.cost <= rare.costs.cost.min() + 1e-6)[-1]
-    # At any limit a good part is flagged as often as the normals are, however many defects there are.
-    share = (normals > rare.costs.best_limit).mean()
+    # At any limit a good part is flagged as often as the forecast says, however many defects there are.
+    share = forecast(normals, rare.costs.best_limit).expected
     assert rare.costs.false_rejects[rare.costs.best] == pytest.approx(1000 * (1 - same.defect_share / 10) * share)
     assert cost_parts.cost_view(Judged, none, every, Prices(1, 1), 0).costs.best_limit == max(
         scores.max(), normals.max()
@@ -604,16 +716,71 @@ def test_without_labels_the_share_of_defects_to_come_weighs_what_was_seen():
     assert cost_parts.cost_view(Judged, none, ~every, Prices(1, 1), 0.1) is None
 
 
-def test_defects_to_come_are_at_first_those_flagged_beyond_the_false_alarms(project, galleries):
-    project.save_settings(Settings(budget=0.05))
-    judged = snapshot(project).judge()
-    alarms = judged.false_alarms
-    share = (judged.flagged.mean() - alarms) / (1 - alarms)
-    assert share > 0.1
+def test_defects_to_come_are_an_assumption_until_labels_tell(project, galleries):
+    items = snapshot(project).scored.ids.tolist()
+    for item in items[15:]:
+        set_label(project, int(item), "defect")
     at = opened("limits", project=project.id)
-    assert at.number_input(key="dn2_defects").value == round(1000 * share)
-    labels = np.array(["defect"] * 23 + [""])
-    assert cost_parts.flagged_beyond(judged, labels, np.ones(24, bool)) == 23 / 24
+    assert at.number_input(key="dn2_defects").value == 10 and "10 defects in 1,000 parts is an assumption" in words(at)
+    for item in items[:3]:
+        set_label(project, int(item), "good")
+    at = opened("limits", project=project.id)
+    assert at.number_input(key="dn2_defects").value == 750 and "9 of 12 labelled images are defects" in words(at)
+    assert "is an assumption" not in words(opened("limits", project=project.id, defects="5"))
+
+
+def test_labels_tell_a_share_where_they_are_enough_and_of_both_kinds():
+    every = np.ones(12, bool)
+    assert cost_parts.labelled_share(np.array(["defect"] * 9 + ["good"] + ["unsure", ""]), every) == (9, 10)
+    for few in (["defect"] * 9 + ["unsure"] * 3, ["defect"] * 12, ["good"] * 12, ["defect", "good"] * 4 + [""] * 4):
+        assert cost_parts.labelled_share(np.array(few), every) is None
+    mixed = np.array(["defect", "good"] * 6)
+    assert cost_parts.labelled_share(mixed, np.arange(12) != 0) == (5, 11)
+    assert cost_parts.labelled_share(mixed, np.arange(12) > 4) is None
+
+
+def test_known_good_images_are_no_defects_however_unusual():
+    class Judged:
+        reference_scores, scores = np.arange(20.0), np.concatenate([np.arange(10.0) + 5, np.full(10, 90.0)])
+
+    unknown, every = np.full(20, ""), np.ones(20, bool)
+    assert cost_parts.cost_view(Judged, unknown, every, Prices(1, 1), 0.1).seen > 0.3
+    known = np.array([""] * 10 + ["good"] * 10)
+    assert cost_parts.cost_view(Judged, known, every, Prices(1, 1), 0.1).seen < 0.2
+
+
+def test_false_rejects_agree_with_the_headline(project, galleries):
+    project.save_settings(Settings(budget=0.01))
+    at = opened("limits", project=project.id)
+    said = words(at)
+    assert "About 16 of 1,000 good parts" in said  # 1 of 61
+    assert "16 false rejects among 990 good parts" in said
+
+
+def test_a_suggestion_that_flags_many_good_parts_says_so(project, galleries):
+    at = opened("limits", project=project.id, defects="500", escape="100000")
+    label = at.button(key="dn2_use_cheapest").label
+    share = label.partition("flags ")[2].partition(" of")[0]
+    assert float(share.removesuffix(" %")) > 20 and share.count(".") == 0
+    assert f"would flag {share} of good parts" in words(at)
+
+
+def test_all_scored_images_known_to_be_good_tell_nothing_of_defects(project, galleries):
+    for item in snapshot(project).scored.ids.tolist():
+        set_label(project, int(item), "good")
+    at = opened("limits", project=project.id)
+    assert not at.exception and "nothing tells how defects score" in words(at)
+
+
+@given(some.integers(2, 300), some.data())
+def test_a_suggested_budget_is_a_whole_number_where_the_limit_stays(n, data):
+    class Judged:
+        reference_scores = np.arange(n, dtype=np.float64)
+
+    budget = (data.draw(some.integers(0, n - 1)) + 1) / (n + 1)
+    assert conformal_limit(Judged.reference_scores, cost_parts.whole_budget(Judged, budget)) == conformal_limit(
+        Judged.reference_scores, budget
+    )
 
 
 def test_prices_live_in_the_address(project, galleries):
@@ -646,9 +813,12 @@ def test_enough_labelled_defects_count_by_their_own_scores(project, galleries):
     assert not at.exception and "defects like the 10 that are labelled" in words(at)
     judged = shown.judge()
     costs = costs_of_labelled(Prices(100, 1), judged.normal_scores, judged.scores[14:], 0.1)
+    above = [forecast(judged.normal_scores, limit).expected for limit in costs.limits]
     labels = np.array([""] * 14 + ["defect"] * 10)
     view = cost_parts.cost_view(judged, labels, np.ones(24, bool), Prices(100, 1), 0.1)
-    assert view.defects == 10 and np.array_equal(view.costs.cost, costs.cost)
+    assert view.defects == 10 and np.array_equal(view.costs.escapes, costs.escapes)
+    assert np.allclose(view.costs.false_rejects, 900 * np.array(above))
+    assert np.allclose(view.costs.cost, 100 * view.costs.escapes + view.costs.false_rejects)
     few = cost_parts.cost_view(judged, labels, np.arange(24) != 20, Prices(100, 1), 0.1)
     assert few.defects == 0
 
@@ -677,7 +847,7 @@ def test_cost_words_name_both_limits_and_the_extremes():
     costs = costs_of_labelled(Prices(10, 1), good, bad, 0.3)
     now, best = cost_parts.cost_words(costs, 4.0)
     # 0.3 of the parts are defects, one of three of them escapes at 4; at 3 one of four good parts is rejected.
-    assert "(4.00) 1,000 parts cost about 1,000: 0 false rejects, 100 escapes" in now
+    assert "(4.00) 1,000 parts cost about 1,000: 0 false rejects among 700 good parts, 100 escapes among 300" in now
     assert "At 3.00 they cost about 175: 175 false rejects, 0 escapes" in best
     assert cost_parts.cost_words(costs, 3.2)[1] == "No other limit is cheaper."
     assert len(cost_parts.cost_figure(costs, Prices(10, 1), 3.2).layout.shapes) == 1
