@@ -198,7 +198,9 @@ def _by_table(project, shown) -> None:
     if any(read.lots):
         st.caption(t("Images of which the table says nothing keep the lot that they have."))
         _preview(shown, read.lots)
-    none_known = "" if any(read.lots) else t("No file in the table is an image of this project, so it tells no lots.")
+    none_known = (
+        "" if any(read.lots) else t("No file in the table names a single image of this project, so it tells no lots.")
+    )
     _go(project, t("Use this table"), lambda project, author: _use_table(project, data, turn, author), none_known)
 
 

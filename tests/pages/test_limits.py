@@ -543,7 +543,7 @@ def test_a_table_of_strangers_is_a_sentence(days, galleries):
     at = way(opened("limits", project=days.id), "table")
     at.file_uploader(key="dn2_lots_table_0").set_value(("lots.csv", b"file,lot\nx.jpg,A\n", "text/csv")).run()
     assert not at.exception and at.button(key="dn2_lots_go").disabled
-    assert "No file in the table is an image of this project" in words(at)
+    assert "No file in the table names a single image of this project" in words(at)
 
 
 def test_lots_that_would_tell_nothing_are_a_warning_before_they_are_used(days, galleries):
