@@ -27,7 +27,16 @@ from pages.parts.opened import wanted_image
 from pages.parts.results import cells, judged_item, most_unusual_first, percents
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import md, number, t, tn
-from pages.parts.tune_draft import choice, draft_of, features_of, forget, of_preset, try_out
+from pages.parts.tune_draft import (
+    choice,
+    draft_of,
+    features_of,
+    forget,
+    needs_encoding,
+    of_preset,
+    shows_more_than_k,
+    try_out,
+)
 
 BEFORE = "dn2_before_apply"
 
@@ -54,10 +63,12 @@ def tune() -> None:
         st.markdown(t("One normal is too few for a limit, so there is nothing to tune yet. Add more normals."))
         return
     draft = draft_of(shown.settings)
-    trial = _trial(project, shown, draft)
+    unknown = needs_encoding(shown.settings, draft)
+    # Present features say nothing of what others would bring: until then only what is in use is told.
+    trial = shown if unknown else _trial(project, shown, draft)
     wanted = wanted_image()
-    if wanted is not None and judged_item(trial, trial.judge(draft.k), wanted) is not None:
-        after = trial.judge(draft.k)
+    after = shown.judge() if unknown else trial.judge(draft.k)
+    if wanted is not None and judged_item(trial, after, wanted) is not None:
         order = _changed(shown.judge(), after)
         open_detail(project, trial, wanted, trial.scored.ids[order].tolist(), after)
         return
@@ -65,13 +76,12 @@ def tune() -> None:
         problem("NOT_FOUND", {"what": t("The image")})
     known = labels(project)
     marks = labels_of(shown.scored, known)
-    _presets(shown.settings, draft)
-    several = trial.table.k_max > 1 and len(trial.scored) > 0
+    several = trial.table.k_max > 1 and len(trial.scored) > 0 and not unknown
     # The slider need not wait for the comparison of every k; a line keeps the place of what comes of it.
     spot = st.empty() if several else None
     if several:
         spot.markdown(f":material/lightbulb: {t('Comparing every k')}")
-    _explore(project, shown, trial, marks)
+    _explore(project, shown, trial, marks, draft)
     if several:
         said = hash(frozenset(label.event_id for label in known.values()))
         found = stability_of(shown, trial, marks, repr((shown.generation, draft.normalise, draft.form, said)))
@@ -110,7 +120,7 @@ def _sweep(_shown, _trial, key: str):
 
 
 def _presets(saved: Settings, draft: Settings) -> None:
-    chosen = [name for name, preset in PRESETS.items() if _same(draft, preset)]
+    chosen = [name for name, preset in PRESETS.items() if of_preset(draft) == of_preset(preset)]
     words = {
         "recommended": (
             t("Recommended"),
@@ -139,30 +149,38 @@ def _presets(saved: Settings, draft: Settings) -> None:
             )
 
 
-def _same(draft: Settings, preset: Settings) -> bool:
-    return of_preset(draft) == of_preset(preset)
-
-
 @st.fragment
-def _explore(project, shown, trial, marks) -> None:
-    """The slider with its picture, what would change, and Apply.
+def _explore(project, shown, trial, marks, drawn: Settings) -> None:
+    """Presets, the slider with its picture, what would change, and Apply.
 
-    A moved thumb reruns this alone: labels and stability are looked up outside.
+    A moved thumb reruns this alone: labels and stability are looked up outside, where `drawn` was the draft.
     """
     saved = shown.settings
     draft = draft_of(saved)
+    if shows_more_than_k(drawn, draft):
+        st.rerun()
+    unknown = needs_encoding(saved, draft)
+    presets = st.container()  # the slider below says which k they are compared with
     released = None
     if trial.table.k_max > 1:
         released = k_slider(
             key=f"dn2_k_{project.id}",
             k=min(draft.k, trial.table.k_max),
-            sweep=_sweep(shown, trial, repr((shown.generation, draft.normalise, draft.form))),
+            sweep=_sweep(shown, trial, repr(trial.generation)),
+            calibrated_on=shown.judge().calibrated_on,
+            counted=not unknown,
         )
     else:
         st.caption(t("With two normals each has one other to be compared with, so k is 1. Add more to tune it."))
     if released is not None and int(released) != draft.k:
         try_out(saved, k=int(np.clip(int(released), 1, K_MAX)))
         draft = draft_of(saved)
+    with presets:
+        _presets(saved, draft)
+    if unknown:
+        _unknown()
+        _apply_row(project, saved, draft)
+        return
     before, after = shown.judge(), trial.judge(draft.k)
     positions = _changed(before, after)
     _answer(saved, draft, shown, before, after, positions)
@@ -178,6 +196,11 @@ def _explore(project, shown, trial, marks) -> None:
 def _changed(before, after) -> np.ndarray:
     """Positions of scored images whose verdict would change, the most unusual first."""
     return most_unusual_first(after.scores, changes(before, after))
+
+
+def _unknown() -> None:
+    st.markdown(f"#### {t('What changes is unknown until all images are encoded anew')}")
+    st.caption(t("Apply starts that in the background; the present features serve until it is done."))
 
 
 def _answer(saved: Settings, draft: Settings, shown, before, after, positions) -> None:
@@ -236,14 +259,6 @@ def _apply_row(project, saved: Settings, draft: Settings) -> None:
                 icon=":material/undo:",
                 on_click=forget,
             )
-        if features_of(draft) != features_of(saved):
-            st.caption(
-                t(
-                    "The picture shows the present features: others need all images to be encoded anew. "
-                    "Apply starts that in the background, and the present features serve until it is done."
-                ),
-                width="stretch",
-            )
     failed = st.session_state.pop("dn2_apply_failed", None)
     if failed is not None:
         problem(failed)
@@ -254,7 +269,7 @@ def _apply(project, saved: Settings, draft: Settings) -> None:
     try:
         # Only what is chosen here: limits may have been set elsewhere meanwhile.
         project.change_settings(k=draft.k, normalise=draft.normalise, form=draft.form, author=author())
-        if features_of(draft) != features_of(saved):
+        if needs_encoding(saved, draft):
             project.change_backbone(*features_of(draft))
     except DN2Error as error:
         st.session_state["dn2_apply_failed"] = error
@@ -264,12 +279,18 @@ def _apply(project, saved: Settings, draft: Settings) -> None:
         st.session_state[BEFORE] = (project.id, saved)
 
 
+def _go_back(project, saved: Settings, before: Settings) -> None:
+    """Apply what was in use before; where its features still serve, none that are on their way take over."""
+    for job in project.jobs.active(project.id):
+        if job.kind == "reencode" and (job.args["backbone"], job.args["preset"]) != features_of(before):
+            project.jobs.cancel(job.id)
+    _apply(project, saved, before)
+
+
 def _undo_row(project, saved: Settings) -> None:
     """After Apply: the way back to what was in use before."""
     project_id, before = st.session_state.get(BEFORE, (None, None))
     if project_id != project.id or of_preset(before) == of_preset(saved) or past():
-        return
-    if features_of(before) != features_of(saved):
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_undo_row"):
         st.caption(f":material/check: {t('Applied.')}", width="content")
@@ -278,7 +299,7 @@ def _undo_row(project, saved: Settings) -> None:
             key="dn2_undo_apply",
             type="tertiary",
             icon=":material/undo:",
-            on_click=_apply,
+            on_click=_go_back,
             args=(project, saved, before),
         )
 

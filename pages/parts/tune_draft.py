@@ -61,6 +61,16 @@ def features_of(settings: Settings) -> tuple[str, str]:
     return settings.backbone, settings.preset
 
 
+def needs_encoding(saved: Settings, draft: Settings) -> bool:
+    """Whether nothing can be said of a draft before all images are encoded anew."""
+    return features_of(draft) != features_of(saved)
+
+
+def shows_more_than_k(drawn: Settings, draft: Settings) -> bool:
+    """Whether a page drawn for one draft shows anything besides k that another draft makes untrue."""
+    return replace(draft, k=drawn.k) != drawn
+
+
 def choice(saved: Settings, draft: Settings) -> str:
     """How a draft differs from what is in use, in few words (plain text)."""
     parts = []

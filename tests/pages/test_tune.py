@@ -13,12 +13,14 @@ from dn2core.explore.stability import Recommendation, recommendation, stability
 from dn2core.project import run_pending
 from dn2core.project.events import history
 from dn2core.project.labels import set_label
+from dn2core.project.normals import hold_out
 from dn2core.project.settings import PRESETS
 from dn2core.project.snapshot import forget, snapshot
 from pages.parts.forms import form_words
+from pages.parts.header import backbone_title
 from pages.parts.k_stability import recommendation_words
 from pages.parts.text import md
-from pages.parts.tune_draft import of_preset
+from pages.parts.tune_draft import of_preset, shows_more_than_k
 from tests.pages.app import filled, give, opened, texts
 from tests.pages.test_score import shade
 
@@ -414,3 +416,98 @@ def test_a_reopened_state_is_only_looked_at(project, parts):
     first = history(project, kinds=("delivery",))[-1]
     at = opened("tune", project=project.id, state=str(first.id), k="5")
     assert not at.exception and at.button(key="dn2_apply").disabled and project.settings().k == 9
+
+
+@pytest.mark.parametrize("change", [{"preset": "paper"}, {"network": "efficientnet_lite0_two_stages"}])
+def test_nothing_is_told_of_features_that_are_not_there_yet(project, parts, change):
+    k = k_that_changes_something(project)
+    label(project, defect=range(12, 24))
+    at = opened("tune", project=project.id, k=str(k), unit="0", **change)
+    assert not at.exception and not at.error and not at.warning
+    words = " ".join(texts(at.main))
+    assert "What changes is unknown until all images are encoded anew" in words
+    assert not any(said in words for said in ("of 24 flagged", "would change", "known defect", "· limit", "Any k from"))
+    assert parts["gallery"] == {} and not at.get("plotly_chart")
+    assert parts["slider"]["counted"] is False and parts["slider"]["k"] == k
+    at.button(key="dn2_keep").click().run()
+    assert parts["slider"]["counted"] is True and "of 24 flagged" in " ".join(texts(at.main))
+
+
+def test_an_opened_picture_is_judged_by_what_is_in_use_until_other_features_are_there(project, parts, monkeypatch):
+    seen = {}
+    monkeypatch.setattr("pages.parts.detail.gallery", lambda **given: seen.update(given))
+    item = int(snapshot(project).scored.ids[0])
+    at = opened("tune", project=project.id, k="7", preset="paper", image=str(item))
+    assert not at.exception and len(seen["ids"]) == project.settings().k == 2
+
+
+def test_only_a_moved_k_leaves_the_rest_of_the_page_true(project):
+    saved = replace(project.settings(), k=10)
+    paper = replace(saved, **of_preset(PRESETS["paper"]))
+    assert not shows_more_than_k(saved, replace(saved, k=5))
+    assert shows_more_than_k(paper, saved) and shows_more_than_k(saved, replace(saved, form="kth"))
+
+
+def test_a_preset_is_ticked_only_as_long_as_its_k_is_on_trial(project, parts):
+    ticked = {"project": project.id, "unit": "0", "preset": "paper"}
+    assert opened("tune", **ticked).button(key="dn2_preset_paper").icon
+    parts["release"] = 5
+    assert not opened("tune", **ticked).button(key="dn2_preset_paper").icon
+
+
+def test_the_way_back_from_another_network_stays_once_it_serves(store, project, parts):
+    first = project.settings()
+    at = opened("tune", project=project.id)
+    at.button(key="dn2_preset_recommended").click().run()
+    at.button(key="dn2_apply").click().run()
+    run_pending(store)
+    at.run()
+    assert at.button(key="dn2_undo_apply").label == (
+        f"Back to k = 2, {form_words(first.form).title}, {backbone_title(first.backbone)}"
+    )
+    at.button(key="dn2_undo_apply").click().run()
+    [job] = [job for job in store.jobs.active(project.id) if job.kind == "reencode"]
+    assert job.args == {"backbone": first.backbone, "preset": first.preset}
+    run_pending(store)
+    assert of_preset(project.settings()) == of_preset(first)
+
+
+def test_going_back_while_another_network_encodes_stops_it(store, project, parts):
+    first = project.settings()
+    at = opened("tune", project=project.id)
+    at.button(key="dn2_preset_recommended").click().run()
+    at.button(key="dn2_apply").click().run()
+    at.button(key="dn2_undo_apply").click().run()
+    assert not at.exception and not at.error
+    run_pending(store)
+    assert of_preset(project.settings()) == of_preset(first)
+
+
+def test_the_slider_is_told_what_the_limit_rests_on(project, parts):
+    opened("tune", project=project.id)
+    assert parts["slider"]["calibrated_on"] == "leave_one_out"
+    hold_out(project, snapshot(project).normals.ids[:4].tolist())
+    project.save_settings(replace(project.settings(), calibration="held_out"))
+    opened("tune", project=project.id)
+    assert parts["slider"]["calibrated_on"] == "held_out"
+
+
+def test_the_slider_names_its_normals_and_the_last_report_that_was_seen(project, monkeypatch):
+    heads, reported = [], {"k": None}
+
+    def drawn(**given):
+        heads.append(json.loads(given["data"][4 : 4 + int.from_bytes(given["data"][:4], "little")]))
+        return SimpleNamespace(**reported)
+
+    monkeypatch.setattr("pages.parts.components.k_slider._k_slider", drawn)
+    at = opened("tune", project=project.id)
+    assert heads[-1]["texts"]["normals"] == "normals, each against the others" and heads[-1]["answered"] == 0
+    reported["k"] = {"k": 5, "n": 3}
+    at.run()
+    assert address(at)["k"] == "5" and (heads[-1]["k"], heads[-1]["answered"]) == (2, 0)
+    reported["k"] = None
+    hold_out(project, snapshot(project).normals.ids[:4].tolist())
+    project.save_settings(replace(project.settings(), calibration="held_out"))
+    at.run()
+    assert (heads[-1]["k"], heads[-1]["answered"]) == (5, 3)
+    assert heads[-1]["texts"]["normals"] == "held-out normals"

@@ -1,14 +1,14 @@
 // The slider for k: everything for every k is here, so the picture moves with the thumb.
 
 const SEND_EVERY = 180; // ms between reports while the thumb moves
-const ANSWER_WITHIN = 2500; // ms to wait for the page before its k counts again
+const ANSWER_WITHIN = 2500; // ms after which a report counts as lost, and the page's k again
 const EDGE = { left: 46, right: 12, top: 26, bottom: 38 };
 const THUMB = 8; // half a thumb: the track's ends lie that far inside
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const slider = kept(parentElement, build);
-  slider.report = (k) => setTriggerValue("k", k);
+  slider.report = (k, n) => setTriggerValue("k", { k, n });
   slider.show(unpack(data));
 }
 
@@ -44,7 +44,8 @@ function build(host) {
   let head = null;
   let normals = null;
   let scored = null;
-  let awaited = null; // { k, until }: reported, not yet answered
+  let awaited = null; // { k, n, until }: the last report, which no run of the page has seen yet
+  let reports = 0; // counts on from what the page has seen, should this have been built anew
   let timer = 0;
 
   function show({ head: newHead, parts }) {
@@ -53,7 +54,9 @@ function build(host) {
     scored = new Uint32Array(parts[1].buffer);
     input.max = head.limits.length;
     input.setAttribute("aria-label", head.texts.label);
-    if (awaited && (head.k === awaited.k || performance.now() > awaited.until)) awaited = null;
+    reports = Math.max(reports, head.answered);
+    if (awaited && (head.answered >= awaited.n || performance.now() > awaited.until)) awaited = null;
+    for (const node of [legend, chart, counts, change]) node.style.display = head.counted ? "" : "none";
     if (!awaited && !timer) input.value = head.k;
     legend.replaceChildren();
     for (const [name, there] of [["normals", head.normals], ["scored", head.scored]]) {
@@ -143,10 +146,11 @@ function build(host) {
     const sums = head.newly.map((newly, i) => newly + head.back[i]);
     const most = Math.max(1, ...sums);
     flips.replaceChildren();
-    flips.style.display = head.scored ? "" : "none";
+    const there = head.scored && head.counted;
+    flips.style.display = there ? "" : "none";
     set(flips, { viewBox: `0 0 ${width} 34`, "aria-label": head.texts.flips });
     flipsWord.textContent = head.texts.flips;
-    flipsWord.hidden = !head.scored;
+    flipsWord.hidden = !there;
     const step = stepOf(width);
     sums.forEach((sum, i) => {
       const tall = sum ? 4 + (28 * sum) / most : 1.5;
@@ -183,8 +187,9 @@ function build(host) {
     timer = 0;
     const k = Number(input.value);
     if (k === (awaited ? awaited.k : head.k)) return;
-    awaited = { k, until: performance.now() + ANSWER_WITHIN };
-    self.report(k);
+    reports += 1;
+    awaited = { k, n: reports, until: performance.now() + ANSWER_WITHIN };
+    self.report(k, reports);
   }
 
   input.addEventListener("input", () => {
