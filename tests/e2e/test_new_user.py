@@ -33,7 +33,7 @@ def test_the_demo_from_the_first_click_to_the_csv(tab):
     assert tab.param("image") and tab.param("project") == project
     neighbours = page.locator(".cell")
     neighbours.nth(1).wait_for()
-    assert neighbours.count() == 10
+    assert neighbours.first.get_attribute("aria-setsize") == "10"  # those in sight are drawn
     shown = page.locator(".pane img").first
     shown.wait_for()
     page.wait_for_timeout(500)
@@ -54,7 +54,7 @@ def test_the_demo_from_the_first_click_to_the_csv(tab):
     tab.link("Tune")
     slider = page.locator("input[type=range]")
     slider.focus()
-    for _ in range(40):
+    for _ in range(32):
         page.keyboard.press("ArrowRight")
     assert "k = 42" in page.locator(".line strong").inner_text()  # the picture followed, the page need not have
     tab.wait_for_words("Apply k = 42")
