@@ -7,7 +7,7 @@ from dn2core.errors import DN2Error
 from dn2core.project.normals import hold_out, take_in
 from pages.parts.components.who import author
 from pages.parts.header import problem
-from pages.parts.impact import CHANGED
+from pages.parts.impact import note_change
 from pages.parts.intake import intake_ways
 from pages.parts.text import md, number, t, tn
 
@@ -111,8 +111,5 @@ def _change(project, shown, how, ids, seed: int | None = None) -> None:
         if how is hold_out
         else tn("{n} normal is taken back", "{n} normals are taken back", len(ids))
     )
-    st.session_state[CHANGED] = (
-        project.id,
-        version,
-        md(t("{done}: version {version}.", done=words, version=number(state.version))),
-    )
+    done = md(t("{done}: version {version}.", done=words, version=number(state.version)))
+    note_change(project, version, state.version, int(ids[0]), done)

@@ -181,11 +181,16 @@ def _apply(project, shown, join: tuple, leave: tuple, then) -> None:
     except DN2Error as error:
         st.session_state[FAILED] = error
         return
-    if state.version > version:
-        actions.changed(project, version, state.version, (*join, *leave)[0])
-        st.session_state[CHANGED] = (actions.last(project), _done_words(shown, join, leave, state))
+    note_change(project, version, state.version, (*join, *leave)[0], _done_words(shown, join, leave, state))
     if then:
         then()
+
+
+def note_change(project, before: int, after: int, item_id: int, words: str) -> None:
+    """Have `changed_normals` tell of a change of the normals, and the key take it back; no new version is none."""
+    if after > before:
+        actions.changed(project, before, after, item_id)
+        st.session_state[CHANGED] = (actions.last(project), words)
 
 
 def _done_words(shown, join: tuple, leave: tuple, state) -> str:

@@ -60,7 +60,7 @@ def test_the_demo_from_the_first_click_to_the_csv(tab):
     tab.wait_for_words("Apply k = 42")
     assert tab.param("k") == "42"
     tab.link("Score")
-    assert "at k = 2" in tab.words(), "nothing is applied before Apply"
+    assert "at k = 10" in tab.words(), "nothing is applied before Apply"
 
     with page.expect_download() as downloading:
         page.get_by_role("button", name="Download CSV").click()
