@@ -16,6 +16,7 @@ from pages.parts.history_words import ICONS, kind_word, who_word
 from pages.parts.links import link
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import distinct, language, md, number, show, t, tn
+from pages.parts.widgets import put
 
 FAILED = "dn2_undo_failed"
 EVERYBODY = 0  # beside names, which are texts
@@ -88,7 +89,7 @@ def _filter_row(entries: list[Entry], wanted: Wanted) -> None:
     counts = {kind: sum(entry.event.kind == kind for entry in entries) for kind in KINDS}
     names = sorted({entry.event.author for entry in entries}, key=lambda name: (not name, name.casefold()))
     authors = distinct({name: show(who_word(name)) for name in names})
-    _put(
+    put(
         dn2_h_kind=list(wanted.kinds),
         dn2_h_by=wanted.author if wanted.author in authors else EVERYBODY,
         dn2_h_text=wanted.text,
@@ -117,13 +118,6 @@ def _filter_row(entries: list[Entry], wanted: Wanted) -> None:
         placeholder="",
         on_change=_filtered,
     )
-
-
-def _put(**state) -> None:
-    """Give widgets the values of the address before they are drawn."""
-    for key, value in state.items():
-        if key not in st.session_state or st.session_state[key] != value:
-            st.session_state[key] = value
 
 
 def _filtered() -> None:

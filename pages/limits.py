@@ -30,14 +30,13 @@ from pages.parts.limits import (
     lots_worth,
     promised,
     refusal,
-    turned_cells,
     workload,
 )
 from pages.parts.links import go
 from pages.parts.look import ICONS, plot_config, raw, verdict
 from pages.parts.lots import lots_panel
 from pages.parts.opened import wanted_image
-from pages.parts.results import judged_item, most_unusual_first
+from pages.parts.results import judged_item, most_unusual_first, turned_cells
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import md, number, show, t, tn
 from pages.parts.widgets import put

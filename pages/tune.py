@@ -21,10 +21,10 @@ from pages.parts.forms import form_words
 from pages.parts.header import empty_state, need_project, problem, project_header
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.k_stability import advise, stability_of, sweep_picture
-from pages.parts.look import raw, verdict
+from pages.parts.look import raw
 from pages.parts.missed import missed_defects
 from pages.parts.opened import wanted_image
-from pages.parts.results import cells, judged_item, most_unusual_first, percents
+from pages.parts.results import judged_item, most_unusual_first, turned_cells
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import md, number, t, tn
 from pages.parts.tune_draft import (
@@ -313,22 +313,12 @@ def _flips(project, trial, before, after, positions) -> None:
         f"##### {t('Which images change')}",
         help=t("Under each: the verdict in use, then the one on trial and its percentile among the normals."),
     )
-    pictures = replace(cells(trial, after, positions), captions=_captions(before, after, positions))
-    browse(project, pictures, key="dn2_tune_gallery", height=380 if len(positions) > 6 else 220)
-
-
-def _captions(before, after, positions) -> list[str]:
-    """The verdict in use, the one on trial and the percentile of each."""
-    words = {name: verdict(name).word for name in ("pass", "review", "reject")}
-    return [
-        f"{words[old]} → {words[new]} · {share}"
-        for old, new, share in zip(
-            before.verdicts[positions].tolist(),
-            after.verdicts[positions].tolist(),
-            percents(after.percentiles[positions]),
-            strict=True,
-        )
-    ]
+    browse(
+        project,
+        turned_cells(trial, before, after, positions),
+        key="dn2_tune_gallery",
+        height=380 if len(positions) > 6 else 220,
+    )
 
 
 def _expert(project, saved: Settings, draft: Settings) -> None:

@@ -14,6 +14,7 @@ from pages.parts.browse import browse
 from pages.parts.components.who import author
 from pages.parts.header import problem
 from pages.parts.look import raw
+from pages.parts.missed import missed_warning
 from pages.parts.results import cells, most_unusual_first
 from pages.parts.service import past
 from pages.parts.text import md, number, show, t, tn
@@ -44,18 +45,7 @@ def preview(
         st.markdown(f"**{_question(len(join), len(leave))}**")
         st.markdown("\n".join(f"- {line}" for line in _lines(foreseen)))
         if len(foreseen.missed):
-            names = ", ".join(show(shown.scored.names[at]) for at in foreseen.missed[:5])
-            st.warning(
-                md(
-                    tn(
-                        "{n} known defect would be missed: {names}",
-                        "{n} known defects would be missed: {names}",
-                        len(foreseen.missed),
-                        names=names,
-                    )
-                ),
-                icon=":material/report:",
-            )
+            missed_warning(shown, foreseen.missed)
         if foreseen.stands_alone:
             st.warning(
                 t(

@@ -1,13 +1,11 @@
 """How limits read: the budget behind them, what they promise, and when they cannot."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
 from dn2core.detect import flagged_of, limit_for
-from pages.parts.look import one_in, verdict
-from pages.parts.results import Cells, cells, percents
+from pages.parts.look import one_in
 from pages.parts.text import number, t, tn
 
 OF = 1_000  # good parts that a forecast speaks of
@@ -106,18 +104,3 @@ def workload(judged) -> str:
         review=about(flagged - rejected),
         reject=about(rejected),
     )
-
-
-def turned_cells(shown, before, after, positions: np.ndarray) -> Cells:
-    """Scored images whose verdict a trial would turn: both verdicts and the percentile under each."""
-    words = {name: verdict(name).word for name in ("pass", "review", "reject")}
-    captions = [
-        f"{words[old]} → {words[new]} · {share}"
-        for old, new, share in zip(
-            before.verdicts[positions].tolist(),
-            after.verdicts[positions].tolist(),
-            percents(after.percentiles[positions]),
-            strict=True,
-        )
-    ]
-    return replace(cells(shown, after, positions), captions=captions)

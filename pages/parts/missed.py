@@ -27,6 +27,12 @@ def missed_defects(project, trial, after, missed: np.ndarray, known: int) -> Non
             )
             st.caption(f":material/verified_user: {words}")
         return
+    missed_warning(trial, missed)
+    browse(project, cells(trial, after, missed), key="dn2_missed_gallery", height=200, cell=120)
+
+
+def missed_warning(trial, missed: np.ndarray) -> None:
+    """That these known defects would be missed, by name."""
     names = ", ".join(show(trial.scored.names[at]) for at in missed[:NAMED])
     if len(missed) > NAMED:
         names = t("{names} and more", names=names)
@@ -41,4 +47,3 @@ def missed_defects(project, trial, after, missed: np.ndarray, known: int) -> Non
         ),
         icon=":material/report:",
     )
-    browse(project, cells(trial, after, missed), key="dn2_missed_gallery", height=200, cell=120)

@@ -1,7 +1,7 @@
 """How judged images read: captions and tones for a gallery, the verdict in one sentence."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,6 +51,21 @@ def cells(shown, judged, positions: np.ndarray, marks: list[str] | None = None) 
         details=[show(names[position]) for position in positions],
         marks=marks,
     )
+
+
+def turned_cells(shown, before, after, positions: np.ndarray) -> Cells:
+    """Scored images whose verdict a trial would turn: both verdicts and the percentile under each."""
+    words = {name: verdict(name).word for name in ("pass", "review", "reject")}
+    captions = [
+        f"{words[old]} → {words[new]} · {share}"
+        for old, new, share in zip(
+            before.verdicts[positions].tolist(),
+            after.verdicts[positions].tolist(),
+            percents(after.percentiles[positions]),
+            strict=True,
+        )
+    ]
+    return replace(cells(shown, after, positions), captions=captions)
 
 
 def normal_cells(shown, judged, ids: list[int]) -> Cells:

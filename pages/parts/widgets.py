@@ -6,5 +6,5 @@ import streamlit as st
 def put(**state) -> None:
     """Give widgets the values of the address before they are drawn."""
     for key, value in state.items():
-        if st.session_state.get(key) != value:
+        if key not in st.session_state or st.session_state[key] != value:  # None is a value, too
             st.session_state[key] = value
