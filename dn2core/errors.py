@@ -117,6 +117,7 @@ SENTENCES = {
     "SHARE_OUT_OF_RANGE": "Expected {what} as a share from 0 to 1, such as 0.01 for 1 in 100, got {share}.",
     "SIZES_OUT_OF_RANGE": "Expected growing numbers of normals from {least} to {most}, got {got}.",
     "TWO_NORMALS_NEEDED": "Expected at least two normal images to compare them with each other, got one. Add more normal images.",
+    "UNKNOWN_DETECTOR": "Expected a detector out of {known}, got {name}.",
     "UNKNOWN_FORM": "Expected a score form out of {known}, got {name}.",
     "UNKNOWN_VERDICT": "Expected verdicts out of pass, review or reject, got {got}.",
     "VECTORS_NOT_FINITE": "Expected finite numbers in every feature vector, but {count} of them hold NaN or infinity, the first at row {first}. Encode these images again.",
