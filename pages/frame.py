@@ -20,12 +20,15 @@ st.set_page_config(
 PAGES = {
     "home": (t("Home"), ":material/home:"),
     "normals": (t("Normals"), ":material/grid_view:"),
+    "clean": (t("Clean"), ":material/cleaning_services:"),
     "score": (t("Score"), ":material/fact_check:"),
     "review": (t("Review"), ":material/rule:"),
+    "lots": (t("Lots"), ":material/inventory_2:"),
     "map": (t("Map"), ":material/scatter_plot:"),
     "limits": (t("Limits"), ":material/balance:"),
     "tune": (t("Tune"), ":material/tune:"),
     "evaluate": (t("Evaluate"), ":material/query_stats:"),
+    "compare": (t("Compare"), ":material/compare_arrows:"),
     "history": (t("History"), ":material/history:"),
 }
 

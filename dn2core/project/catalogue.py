@@ -42,6 +42,16 @@ CREATE TABLE claims(
     image_id INTEGER PRIMARY KEY REFERENCES images(id), holder TEXT NOT NULL, author TEXT NOT NULL, at REAL NOT NULL);
 """
 
+# Format 3: normals that a cleaning dropped, banks of fewer vectors, comparisons with other detectors.
+_PAPER = """
+CREATE TABLE reductions(
+    id INTEGER PRIMARY KEY, created REAL NOT NULL, version INTEGER NOT NULL, fingerprint TEXT NOT NULL,
+    normalise INTEGER NOT NULL, method TEXT NOT NULL, share REAL NOT NULL, file TEXT NOT NULL);
+CREATE TABLE comparisons(
+    id INTEGER PRIMARY KEY, created REAL NOT NULL, finished REAL, version INTEGER NOT NULL, fingerprint TEXT NOT NULL,
+    job_id INTEGER, file TEXT NOT NULL);
+"""
+
 PROJECT_TABLES = Tables(
     new="""
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -59,7 +69,7 @@ CREATE TABLE staged(
 CREATE TABLE items(
     id INTEGER PRIMARY KEY, role TEXT NOT NULL, image_id INTEGER NOT NULL REFERENCES images(id),
     name TEXT NOT NULL, batch_id INTEGER NOT NULL REFERENCES batches(id), added REAL NOT NULL,
-    since INTEGER, until INTEGER, held INTEGER NOT NULL DEFAULT 0, lot TEXT);
+    since INTEGER, until INTEGER, held INTEGER NOT NULL DEFAULT 0, lot TEXT, cleaned INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS items_by_image ON items(image_id, role);
 CREATE INDEX IF NOT EXISTS items_in_use ON items(role, until);
 CREATE TABLE outcomes(
@@ -80,6 +90,7 @@ CREATE TABLE maps(
     fingerprint TEXT NOT NULL, normalise INTEGER NOT NULL, file TEXT NOT NULL);
 """
     + _DECISIONS
+    + _PAPER
     + """
 CREATE INDEX IF NOT EXISTS events_by_image ON events(image_id);
 """,
@@ -93,6 +104,10 @@ ALTER TABLE items ADD COLUMN lot TEXT;
 INSERT INTO events(at, author, kind, version, settings, details)
     SELECT created, '', 'normals', version, (SELECT value FROM meta WHERE key = 'settings'),
     json_object('reason', reason, 'n', n, 'fingerprint', fingerprint) FROM states ORDER BY version;
+""",
+        _PAPER
+        + """
+ALTER TABLE items ADD COLUMN cleaned INTEGER NOT NULL DEFAULT 0;
 """,
     ),
 )

@@ -12,7 +12,8 @@ from dn2core.project.events import history
 from dn2core.project.labels import labels, set_label
 from tests.project.helpers import give, rows, tiny
 
-FORMAT_1 = Path(__file__).parents[1] / "museum" / "format-1.sql"
+MUSEUM = Path(__file__).parents[1] / "museum"
+FORMAT_1, FORMAT_2 = MUSEUM / "format-1.sql", MUSEUM / "format-2.sql"
 
 
 @pytest.fixture
@@ -22,19 +23,25 @@ def old(store, fake_encoder):
     give(project, "normal", tiny(30))
     give(project, "scored", tiny(5, seed=1))
     run_pending(store)
-    path = project.db.path
+    _written_as(project.db.path, FORMAT_1, 1)
+    settings = {"backbone": "efficientnet_lite0", "preset": "whole", "normalise": True, "k": 3, "percentile": 95.0}
+    with sqlite3.connect(project.db.path) as db:
+        db.execute("UPDATE meta SET value = ? WHERE key = 'settings'", (json.dumps(settings),))
+    db.close()
+    return project.id
+
+
+def _written_as(path: Path, tables: Path, number: int) -> None:
+    """Rewrite a catalogue of today in an older format."""
     today = path.rename(path.with_name("today.sqlite"))
     with sqlite3.connect(path) as db:
-        db.executescript(FORMAT_1.read_text())
+        db.executescript(tables.read_text())
         db.execute("ATTACH ? AS today", (str(today),))
         for (table,) in db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
             columns = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
             db.execute(f"INSERT INTO main.{table}({columns}) SELECT {columns} FROM today.{table}")
-        settings = {"backbone": "efficientnet_lite0", "preset": "whole", "normalise": True, "k": 3, "percentile": 95.0}
-        db.execute("UPDATE main.meta SET value = ? WHERE key = 'settings'", (json.dumps(settings),))
-        db.execute("PRAGMA main.user_version = 1")
+        db.execute(f"PRAGMA main.user_version = {number}")
     db.close()
-    return project.id
 
 
 REASON = {"reason": "30 normals added", "n": 30}
@@ -51,7 +58,7 @@ def test_it_is_as_one_that_was_made_anew(store, old, tmp_path):
             return {name: {tuple(row)[1:] for row in db.execute(f"PRAGMA table_info({name})")} for name in tables}
 
     assert layout(project.db) == layout(fresh)
-    assert rows(project, "PRAGMA user_version") == [(2,)]
+    assert rows(project, "PRAGMA user_version") == [(3,)]
     assert rows(project, "SELECT name FROM sqlite_master WHERE name = 'events_by_image'") == [("events_by_image",)]
     assert rows(project, "PRAGMA foreign_key_check") == []
 
@@ -77,3 +84,18 @@ def test_it_works_on(store, old):
     run_pending(store)
     assert len(labels(project)) == 1 and project.state().version == 2
     assert Store(store.root).open(old).db.check() is None  # a second time there is nothing to do
+
+
+def test_one_of_version_0_2_0_keeps_all_that_was_decided(store, fake_encoder):
+    project = store.create("Nuts")
+    give(project, "normal", tiny(12))
+    give(project, "scored", tiny(4, seed=1))
+    run_pending(store)
+    set_label(project, int(project.snapshot().scored.ids[0]), "defect")
+    scores, decided = project.snapshot().judge().scores, history(project)
+    _written_as(project.db.path, FORMAT_2, 2)
+    again = Store(store.root).open(project.id)
+    assert rows(again, "PRAGMA user_version") == [(3,)]
+    assert [tuple(row) for row in rows(again, "SELECT DISTINCT cleaned FROM items")] == [(0,)]
+    assert history(again) == decided and len(labels(again)) == 1
+    assert again.snapshot().judge().scores.tolist() == scores.tolist()

@@ -1,0 +1,18 @@
+"""Lots: which group of images went wrong, and since when?"""
+
+import streamlit as st
+
+from pages.parts.header import need_project, project_header
+from pages.parts.service import current_project, snapshot
+from pages.parts.text import t
+
+
+def lots() -> None:
+    project = current_project()
+    need_project(project)
+    shown = snapshot(project)
+    st.title(t("Lots"), anchor=False)
+    project_header(project, shown)
+
+
+lots()
