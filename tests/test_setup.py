@@ -154,5 +154,5 @@ def _imports(places) -> set[str]:
 
 
 def _third_party(names: set[str]) -> set[str]:
-    ours = {"app", "pages", "dn2core", "tests", "benchmarks"} | {path.stem for path in (ROOT / "tests").rglob("*.py")}
+    ours = {"app", "pages", "dn2core", "tests", "benchmarks"} | {path.stem for path in _python_files(AROUND)}
     return names - ours - set(sys.stdlib_module_names)
