@@ -97,6 +97,7 @@ SENTENCES = {
     # vectors, scores and maps
     "BANK_EMPTY": "Expected at least one normal image to compare with, got none. Add normal images first.",
     "BUDGET_OUT_OF_RANGE": "Expected a false-alarm budget as a share between 0 and 1, such as 0.005 for 1 in 200 good parts, got {budget}.",
+    "CUTOFF_OUT_OF_RANGE": "Expected a distance of 0 or more as the cut-off for near-duplicates, got {cutoff}.",
     "DATASET_NOT_FOUND": "Expected the data set's file {file} (plain or .gz) in {folder}, found none. Give the folder that holds the four idx files.",
     "DATASET_DAMAGED": "The data set's file {file} is not a whole idx file: {reason}. Fetch it again.",
     "DISTANCES_SHAPE": "Expected a table of distances with at least one neighbour per row, got shape {got}.",
@@ -116,6 +117,7 @@ SENTENCES = {
     "SCORES_NOT_FINITE": "Expected finite scores, got {count} that are not. Score the images again.",
     "SHARE_OUT_OF_RANGE": "Expected {what} as a share from 0 to 1, such as 0.01 for 1 in 100, got {share}.",
     "SIZES_OUT_OF_RANGE": "Expected growing numbers of normals from {least} to {most}, got {got}.",
+    "TOO_FEW_KEPT": "Expected at least {wanted} normals to be kept, but {dropped:,} of {n:,} are dropped. Drop fewer, or choose a smaller k.",
     "TWO_NORMALS_NEEDED": "Expected at least two normal images to compare them with each other, got one. Add more normal images.",
     "UNKNOWN_DETECTOR": "Expected a detector out of {known}, got {name}.",
     "UNKNOWN_FORM": "Expected a score form out of {known}, got {name}.",

@@ -13,7 +13,9 @@ from dn2core.detect.calibration import (
     normals_needed,
     p_values,
 )
+from dn2core.detect.cleaning import Cleaning, clean, rescored
 from dn2core.detect.forms import FORMS, form_of, form_scores
+from dn2core.detect.near_duplicates import near_duplicates
 from dn2core.detect.scores import knn_scores, leave_one_out, scores_for_every_k
 from dn2core.detect.verdicts import (
     BUDGET,
@@ -41,6 +43,7 @@ __all__ = [
     "REJECT",
     "REVIEW",
     "Bank",
+    "Cleaning",
     "Forecast",
     "Found",
     "Judgement",
@@ -50,6 +53,7 @@ __all__ = [
     "changes",
     "check_budget",
     "check_budgets",
+    "clean",
     "conformal_limit",
     "flagged_of",
     "forecast",
@@ -60,9 +64,11 @@ __all__ = [
     "knn_scores",
     "leave_one_out",
     "limit_for",
+    "near_duplicates",
     "normals_needed",
     "p_values",
     "percentile_among",
+    "rescored",
     "scores_for_every_k",
     "usual_spacing",
 ]
