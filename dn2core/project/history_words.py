@@ -140,9 +140,26 @@ def _normals(event: Event, say: Say) -> str:
     return t(
         "Normals version {version}: {reason}; {normals}",
         version=say.number(event.version),
-        reason=details["reason"],
+        reason=_cleaned(details["cleaned"], say) if "cleaned" in details else details["reason"],
         normals=count,
     )
+
+
+def _cleaned(details: dict, say: Say) -> str:
+    """Which normals a cleaning dropped, and where its share came from."""
+    t, tn, parts = say.t, say.tn, []
+    strangers, copies, share = details["strangers"], details["copies"], say.percent(100 * details["share"])
+    if strangers:
+        hows = {
+            "automatic": t("automatic, {share}", share=share),
+            "half": t("the paper's half"),
+            "own": t("own share, {share}", share=share),
+        }
+        dropped = tn("{n} normal dropped as a stranger", "{n} normals dropped as strangers", strangers)
+        parts.append(f"{dropped} ({hows[details['how']]})")
+    if copies:
+        parts.append(tn("{n} dropped as a copy", "{n} dropped as copies", copies))
+    return ", ".join(parts)
 
 
 def _lots(event: Event, say: Say) -> str:
@@ -151,7 +168,8 @@ def _lots(event: Event, say: Say) -> str:
     if how == "none":
         return t("Lots taken off all images")
     lots = say.tn("{n} lot", "{n} lots", details["lots"])
-    kind = t("Lots by folder") if how == "folder" else t("Lots by {how}", how=how)
+    words = {"folder": t("Lots by folder"), "delivery": t("Lots by delivery"), "hand": t("Lots by hand")}
+    kind = words.get(how) or t("Lots by {how}", how=how)
     return t("{kind}: {lots}, {images} images", kind=kind, lots=lots, images=say.number(details["images"]))
 
 

@@ -1,7 +1,8 @@
-"""Which lot an image belongs to: by its folder, a pattern on its name, a table, or by hand."""
+"""Which lot an image belongs to: by its folder, its delivery, a pattern on its name, a table, or by hand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dn2core.detect.lots import LotsRead, lots_by_folder, lots_by_pattern, lots_from_csv
@@ -91,6 +92,33 @@ def read_lots(data: bytes, items: Sequence[tuple[int, int, str]]) -> LotsRead:
     read = lots_from_csv(data, [name for name, _ in files])
     lot_of = dict(zip(files, read.lots, strict=True))
     return replace(read, lots=[lot_of[name, image_id] for _, image_id, name in items])
+
+
+def lots_from_deliveries(project: "Project", *, author: str = "") -> int:
+    """Each delivery is a lot, called as `delivery_lots` calls it."""
+    with project.db.read() as db:
+        rows = db.execute(f"SELECT id, batch_id FROM items WHERE {_IN_USE} ORDER BY id").fetchall()
+    names = delivery_lots(project, {row["batch_id"] for row in rows})
+    return set_lots(project, {row["id"]: names[row["batch_id"]] for row in rows}, how="delivery", author=author)
+
+
+def delivery_lots(project: "Project", batches: Iterable[int]) -> dict[int, str]:
+    """What the lot of each delivery is called: its day in UTC and its number, in the order in which they came."""
+    wanted = {int(batch) for batch in batches}
+    with project.db.read() as db:
+        came = {row["id"]: row["created"] for row in db.execute("SELECT id, created FROM batches")}
+    return {batch: f"{datetime.fromtimestamp(came[batch], UTC):%Y-%m-%d} delivery {batch}" for batch in sorted(wanted)}
+
+
+def put_in_lot(project: "Project", item_ids: Sequence[int], lot: str | None, *, author: str = "") -> int:
+    """Images chosen by hand belong to this lot, with None or no name to none; the others keep theirs.
+
+    Raises:
+        Refused: TEXT_TOO_LONG for the name, LOT_WITHOUT_IMAGES where no image is chosen; nothing is changed then.
+    """
+    if not len(item_ids):
+        raise Refused("LOT_WITHOUT_IMAGES")
+    return set_lots(project, dict.fromkeys(map(int, item_ids), lot), how="hand", author=author)
 
 
 def clear_lots(project: "Project", *, author: str = "") -> None:

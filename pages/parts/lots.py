@@ -1,4 +1,4 @@
-"""Lots: said of images by folder, by a pattern on their names or by a table, each seen before it is applied."""
+"""Lots: said of images by folder, delivery, pattern on names, table or hand, each seen before it is applied."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -9,9 +9,18 @@ import streamlit as st
 
 from dn2core.detect.lots import LotsRead, lots_by_folder, lots_by_pattern
 from dn2core.errors import DN2Error
-from dn2core.project.lots import clear_lots, lots_from_folders, lots_from_pattern, lots_from_table, read_lots
+from dn2core.project.lots import (
+    clear_lots,
+    delivery_lots,
+    lots_from_deliveries,
+    lots_from_folders,
+    lots_from_pattern,
+    lots_from_table,
+    read_lots,
+)
 from pages.parts.components.who import author
 from pages.parts.header import problem
+from pages.parts.lot_by_hand import by_hand
 from pages.parts.text import md, number, show, t, tn
 
 FAILED = "dn2_lots_failed"
@@ -41,14 +50,25 @@ def lots_panel(project, shown) -> None:
         st.caption(
             t(
                 "A lot is a batch, a day, a camera: images that were made together and resemble each other for it. "
-                "With lots known, the limit can be checked against good parts of another lot."
+                "With lots known, each is judged as a whole, and the limit can be checked against good parts of "
+                "another lot."
             )
         )
-    ways = {"folder": t("By folder"), "pattern": t("By a pattern on names"), "table": t("By a table")}
+    ways = {
+        "folder": t("By folder"),
+        "delivery": t("By delivery"),
+        "pattern": t("By a pattern on names"),
+        "table": t("By a table"),
+        "hand": t("By hand"),
+    }
     way = st.segmented_control(
         t("How lots are told"), list(ways), format_func=ways.get, default="folder", key="dn2_lots_way", required=True
     )
-    {"folder": _by_folder, "pattern": _by_pattern, "table": _by_table}[way](project, shown)
+    if way == "hand":
+        by_hand(project, shown, _do)
+    else:
+        draw = {"folder": _by_folder, "delivery": _by_delivery, "pattern": _by_pattern, "table": _by_table}
+        draw[way](project, shown)
 
 
 def lot_table(items: Sequence[tuple[str, str | None]], names: Sequence[str] | None = None) -> pd.DataFrame:
@@ -140,6 +160,15 @@ def _by_folder(project, shown) -> None:
     _preview(shown, lots)
     _tells_little(shown, lots)
     _go(project, t("Each folder is a lot"), lots_from_folders)
+
+
+def _by_delivery(project, shown) -> None:
+    batches = [batch for items in (shown.normals, shown.held, shown.scored) for batch in items.batches.tolist()]
+    names = delivery_lots(project, batches)
+    lots = [names[batch] for batch in batches]
+    _preview(shown, lots)
+    _tells_little(shown, lots)
+    _go(project, t("Each delivery is a lot"), lots_from_deliveries)
 
 
 def _by_pattern(project, shown) -> None:
@@ -259,7 +288,7 @@ def _go(project, label: str, how: Callable, why_not: str = "") -> None:
             icon=":material/check:",
             disabled=bool(why_not),
             on_click=_do,
-            args=(project, t("Lots are named; the forecasts above follow."), how),
+            args=(project, t("Lots are named; verdicts and forecasts follow."), how),
         )
         if why_not:
             st.caption(why_not, width="content")

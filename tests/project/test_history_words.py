@@ -37,6 +37,8 @@ def changed(before: Settings, **change) -> Event:
         (event("normals", version=1, reason="first", n=1), "Normals version 1: first; 1 normal"),
         (event("lots", how="none", images=5, lots=0), "Lots taken off all images"),
         (event("lots", how="folder", images=1200, lots=3), "Lots by folder: 3 lots, 1,200 images"),
+        (event("lots", how="delivery", images=4, lots=2), "Lots by delivery: 2 lots, 4 images"),
+        (event("lots", how="hand", images=4, lots=1), "Lots by hand: 1 lot, 4 images"),
         (event("lots", how="pattern (.)_", images=2, lots=1), "Lots by pattern (.)_: 1 lot, 2 images"),
         (
             event("delivery", scored=1000, flagged=14, limit=0.4213, k=2, version=3),

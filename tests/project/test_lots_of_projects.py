@@ -6,7 +6,15 @@ import pytest
 from dn2core.errors import Refused
 from dn2core.project import Settings, run_pending
 from dn2core.project.events import history
-from dn2core.project.lots import clear_lots, lots_from_folders, lots_from_pattern, lots_from_table, set_lots
+from dn2core.project.lots import (
+    clear_lots,
+    lots_from_deliveries,
+    lots_from_folders,
+    lots_from_pattern,
+    lots_from_table,
+    put_in_lot,
+    set_lots,
+)
 from dn2core.project.normals import add_normals, hold_out, remove_normals
 from tests.project.helpers import give, tiny
 
@@ -41,6 +49,41 @@ def test_each_folder_is_a_lot(project):
     assert all(lot == (name.partition("/")[0] if "/" in name else None) for name, lot in found.items())
     event = history(project, kinds=("lots",))[0]
     assert (event.author, event.details) == ("Ada", {"how": "folder", "images": 30, "lots": 2})
+
+
+def test_each_delivery_is_a_lot_by_its_day_and_number(project):
+    with project.db.write() as db:
+        db.execute("UPDATE batches SET created = 1730937600.0 WHERE role = 'normal'")  # 2024-11-07, midnight UTC
+    assert lots_from_deliveries(project, author="Ada") == 30
+    first, second = (batch.id for batch in reversed(project.batches()))
+    found = project.snapshot()
+    assert set(found.normals.lots) == {f"2024-11-07 delivery {first}"}
+    [other] = set(found.scored.lots)
+    assert other.endswith(f" delivery {second}") and not other.startswith("2024-11-07")
+    event = history(project, kinds=("lots",))[0]
+    assert (event.author, event.details) == ("Ada", {"how": "delivery", "images": 30, "lots": 2})
+
+
+def test_images_are_put_in_a_lot_by_hand_and_taken_out_again(project):
+    lots_from_folders(project)
+    before = lots(project)
+    chosen = project.snapshot().scored.ids[:3].tolist()
+    assert put_in_lot(project, chosen, "  B  12 ", author="Ada") == 27
+    view = project.snapshot()
+    assert view.scored.lots == ("B 12",) * 3 + (None,) * 3
+    assert {name: lot for name, lot in lots(project).items() if lot != "B 12"}.items() <= before.items()
+    event = history(project, kinds=("lots",))[0]
+    assert (event.author, event.details) == ("Ada", {"how": "hand", "images": 3, "lots": 1})
+    assert put_in_lot(project, chosen[:1], None) == 26 and project.snapshot().scored.lots.count("B 12") == 2
+
+
+@pytest.mark.parametrize(("count", "lot", "code"), [(0, "A", "LOT_WITHOUT_IMAGES"), (2, "A" * 121, "TEXT_TOO_LONG")])
+def test_a_lot_by_hand_that_cannot_be_changes_nothing(project, count, lot, code):
+    before, told = lots(project), len(history(project))
+    with pytest.raises(Refused) as error:
+        put_in_lot(project, project.snapshot().scored.ids[:count].tolist(), lot)
+    assert error.value.code == code and str(error.value)
+    assert lots(project) == before and len(history(project)) == told
 
 
 def test_a_pattern_finds_lots_and_replaces_what_was_known(project):
