@@ -121,6 +121,7 @@ SENTENCES = {
     "NORMALS_ALL_ALIKE": "Expected normals that differ from each other, but the features of all {n:,} are the same: there is no spread to learn. Add other normal images.",
     "NORMALS_TOO_FEW": "Expected at least {wanted} normal images for this, got {n}. Add more normal images.",
     "NOT_ONE_EACH": "Expected one {what} for each of the {images:,} images, got an array of shape {got}.",
+    "ONE_MORE_NEIGHBOUR": "Expected at least {wanted} neighbours of each scored image, so that one can leave, got {got}. Search for more.",
     "SCORE_TABLE_SHAPE": "Expected a table of scores with a row for each k and one limit for each row, got {got}.",
     "PRICES_OUT_OF_RANGE": "Expected a price of 0 or more for an escape and for a false reject, at least one of them above 0, got {escape} and {false_reject}.",
     "SCORES_NOT_FINITE": "Expected finite scores, got {count} that are not. Score the images again.",
