@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from dn2core.errors import Refused
+
 FAMILIES = ("nearest neighbours", "reconstruction", "density", "one class", "isolation", "self-supervised")
 
 # What a training can note, as templates for a person.
@@ -63,6 +65,7 @@ class Detector:
     fit: from normals and a Training to the function from (q, ...) to (q,) float64 scores, higher = more anomalous.
         It raises Refused for normals that it cannot be fitted to.
     trains: a network is trained on the normals, so that the result depends on the time limit.
+    imports: modules that fit and scoring import, so that a measurement can load them before it begins.
     """
 
     name: str
@@ -72,8 +75,40 @@ class Detector:
     about: str
     fit: Callable[[np.ndarray, Training], Scorer]
     trains: bool = False
+    imports: tuple[str, ...] = ()
+
+
+def fitted(detector: Detector, normals: np.ndarray, training: Training) -> Scorer:
+    """Fit a detector; what is no right input or no right score is refused.
+
+    Args:
+        normals: (n, d) float32 or (n, side, side, 3) uint8, as the detector sees them; n >= 2.
+
+    Raises:
+        Refused: too few normals, a number that is not finite, normals that the detector cannot be fitted to; and
+            by the scorer, scores that are not finite.
+    """
+    _check(normals)
+    if len(normals) < 2:
+        raise Refused("NORMALS_TOO_FEW", wanted=2, n=len(normals))
+    scorer = detector.fit(normals, training)
+
+    def score(queries: np.ndarray) -> np.ndarray:
+        _check(queries)
+        scores = np.asarray(scorer(queries), np.float64) if len(queries) else np.empty(0)
+        if not np.isfinite(scores).all():
+            raise Refused("DETECTOR_SCORES", count=int((~np.isfinite(scores)).sum()), of=len(scores))
+        return scores
+
+    return score
 
 
 def in_words(notes: dict[str, float]) -> list[str]:
     """A training's notes in English, in the order of NOTES."""
     return [words.format(value=notes[key]) for key, words in NOTES.items() if key in notes]
+
+
+def _check(images: np.ndarray) -> None:
+    if images.dtype != np.uint8 and not np.isfinite(images).all():
+        bad = ~np.isfinite(images).all(axis=1)
+        raise Refused("VECTORS_NOT_FINITE", count=int(bad.sum()), first=int(bad.argmax()))

@@ -1,9 +1,117 @@
 """All detectors by name, in the order in which a table shows them."""
 
+from dn2core.detect.baselines import classical
 from dn2core.detect.baselines.detector import Detector
+from dn2core.detect.baselines.dn2 import nearest_normals
 from dn2core.errors import Refused
 
-DETECTORS: dict[str, Detector] = {}
+DN2, DN2_PAPER = "dn2", "dn2_paper"
+
+DETECTORS: dict[str, Detector] = {
+    detector.name: detector
+    for detector in (
+        Detector(
+            DN2_PAPER,
+            "DN2 (paper)",
+            "nearest neighbours",
+            "features",
+            "Mean of the squared distances to the 2 nearest normals (Bergman, Cohen & Hoshen 2020).",
+            nearest_normals(k=2, form="mean", normalise=False),
+        ),
+        Detector(
+            DN2,
+            "DN2 (recommended)",
+            "nearest neighbours",
+            "features",
+            "Features of unit length; mean of the squared distances to the 10 nearest normals,"
+            " divided by the square root of these normals' own scores.",
+            nearest_normals(k=10, form="density", normalise=True),
+        ),
+        Detector(
+            "pca",
+            "PCA reconstruction",
+            "reconstruction",
+            "features",
+            "What the 64 largest directions of the normals cannot reproduce of an image: squared distance.",
+            classical.pca,
+            imports=("sklearn.decomposition",),
+        ),
+        Detector(
+            "k_means",
+            "K-means",
+            "reconstruction",
+            "features",
+            "Squared distance to the nearest of 32 centres of the normals.",
+            classical.k_means,
+            imports=("sklearn.cluster",),
+        ),
+        Detector(
+            "gaussian_mixture",
+            "Gaussian mixture",
+            "density",
+            "features",
+            "How unlikely an image is under up to 4 Gaussians, in the normals' 64 largest directions.",
+            classical.gaussian_mixture,
+            imports=("pyod.models.gmm", "sklearn.decomposition"),
+        ),
+        Detector(
+            "kernel_density",
+            "Kernel density",
+            "density",
+            "features",
+            "How unlikely an image is under a sum of Gaussian kernels of Scott's width, one around each normal,"
+            " in the normals' 64 largest directions.",
+            classical.kernel_density,
+            imports=("pyod.models.kde", "sklearn.decomposition"),
+        ),
+        Detector(
+            "mahalanobis",
+            "Mahalanobis",
+            "density",
+            "features",
+            "Squared Mahalanobis distance from the mean of the normals; covariance shrunk (Ledoit & Wolf 2004).",
+            classical.mahalanobis,
+            imports=("sklearn.covariance",),
+        ),
+        Detector(
+            "oc_svm",
+            "OC-SVM",
+            "one class",
+            "features",
+            "One-class support vector machine with RBF kernel, nu = 0.1 (Schölkopf et al. 2001).",
+            classical.one_class_svm,
+            imports=("pyod.models.ocsvm",),
+        ),
+        Detector(
+            "svdd",
+            "SVDD",
+            "one class",
+            "features",
+            "Distance from the centre of the smallest ball that holds 90 % of the normals (Tax & Duin 2004)."
+            " Without a kernel: with an RBF kernel it ranks images exactly as OC-SVM does.",
+            classical.svdd,
+            imports=("sklearn.svm",),
+        ),
+        Detector(
+            "lof",
+            "LOF",
+            "density",
+            "features",
+            "Local outlier factor among 20 neighbours (Breunig et al. 2000), normals as the reference.",
+            classical.local_outlier_factor,
+            imports=("pyod.models.lof",),
+        ),
+        Detector(
+            "isolation_forest",
+            "Isolation forest",
+            "isolation",
+            "features",
+            "How few random cuts part an image from the normals: 200 trees (Liu, Ting & Zhou 2008).",
+            classical.isolation_forest,
+            imports=("pyod.models.iforest",),
+        ),
+    )
+}
 
 
 def detector_of(name: str) -> Detector:
