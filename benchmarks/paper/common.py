@@ -60,13 +60,26 @@ def arguments(doc: str) -> argparse.ArgumentParser:
     return parser
 
 
-def features(folder: str | Path, backbone: str = "efficientnet_lite0", preset: str = "whole") -> Features:
-    """All of Fashion-MNIST as a network sees it; encoded once, then from benchmarks/.cache."""
+def features(
+    folder: str | Path,
+    backbone: str = "efficientnet_lite0",
+    preset: str = "whole",
+    *,
+    first: tuple[int | None, int | None] = (None, None),
+) -> Features:
+    """Fashion-MNIST as a network sees it; encoded once, then from benchmarks/.cache.
+
+    Args:
+        first: so many training and test images, from the beginning; None takes all.
+    """
     data, encoder = load_idx(folder), load_encoder(backbone, preset=preset)
-    train, test = (
-        encode(images, encoder, cache=CACHE, progress=_tell) for images in (data.train_images, data.test_images)
+    train, test = map(slice, first)
+    return Features(
+        encode(data.train_images[train], encoder, cache=CACHE, progress=_tell),
+        data.train_labels[train],
+        encode(data.test_images[test], encoder, cache=CACHE, progress=_tell),
+        data.test_labels[test],
     )
-    return Features(train, data.train_labels, test, data.test_labels)
 
 
 def percent(share: float | None, digits: int = 2) -> str:
