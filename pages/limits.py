@@ -30,6 +30,7 @@ from pages.parts.limits import (
     lots_worth,
     promised,
     refusal,
+    set_aside_words,
     workload,
 )
 from pages.parts.links import go
@@ -141,7 +142,7 @@ def _answer(shown, before, after, known: np.ndarray) -> None:
     ]
     st.markdown(f"#### {' · '.join(parts)}")
     words = t("With 95 % confidence {interval}.", interval=interval_words(ahead))
-    st.caption(" ".join(filter(None, [words, lots_worth(ahead)])))
+    st.caption(" ".join(filter(None, [words, lots_worth(ahead), set_aside_words(ahead)])))
     if after.reject_budget is not None:
         st.markdown(workload(after))
         if len(shown.scored):
@@ -193,7 +194,8 @@ def _refused(saved: Settings, after, lots: np.ndarray | None) -> None:
     broken = [limit for limit in limits if not limit.supported]
     if not broken:
         return
-    supports = [promised(after.reference_scores, limit.best_budget, lots) or 1 for limit in broken]
+    aside = after.calibration.forecast.set_aside
+    supports = [promised(after.reference_scores, limit.best_budget, lots, aside) or 1 for limit in broken]
     best = supports[0] if after.calibration in broken and supports[0] > 1 else None
     with st.container(border=True, key="dn2_refused", gap="small"):
         st.warning(

@@ -27,11 +27,13 @@ class Reference:
         of other lots) or "held_out" (good parts that are not among the normals).
     found: their neighbours among the normals; row i is normal i unless held out.
     lots: (m,) codes where images of one lot are not independent of each other, else None.
+    set_aside: normals that are missing here because a cleaning dropped them by their distance alone: see `forecast`.
     """
 
     kind: str
     found: Found
     lots: np.ndarray | None = None
+    set_aside: int = 0
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,10 @@ class ScoreTable:
         if len(ranked) >= 2:
             lots = self.reference.lots
             reference = ranked if lots is None else reference_scores
-            calibration = limit_for(reference, budget, lots)
-            rejection = calibration if reject_budget is None else limit_for(reference, reject_budget, lots)
+            aside = self.reference.set_aside
+            calibration = rejection = limit_for(reference, budget, lots, set_aside=aside)
+            if reject_budget is not None:
+                rejection = limit_for(reference, reject_budget, lots, set_aside=aside)
         limit = calibration.value if calibration else math.nan
         reject_limit = rejection.value if rejection else math.nan
         flagged = scores > limit

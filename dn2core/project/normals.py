@@ -22,6 +22,7 @@ _ADD = (
     f" AND NOT EXISTS (SELECT 1 FROM items WHERE image_id = given.image_id AND {_IN_FORCE})"
 )
 _END = f"UPDATE items SET until = :version WHERE id = :id AND {_IN_FORCE}"
+_CLEAN = f"UPDATE items SET until = :version, cleaned = 1 WHERE id = :id AND {_IN_FORCE}"
 
 
 def add_normals(project: "Project", item_ids: Iterable[int], *, author: str = "") -> State:
@@ -42,7 +43,7 @@ def add_normals(project: "Project", item_ids: Iterable[int], *, author: str = ""
         return count, _counted(count, "joined the normals")
 
     ids = _distinct(item_ids)
-    return _change(project, change, author)
+    return change_normals(project, change, author)
 
 
 def remove_normals(project: "Project", item_ids: Iterable[int], *, author: str = "") -> State:
@@ -103,7 +104,7 @@ def restore_normals(project: "Project", version: int, *, author: str = "", newes
         back = _run(db, statement, sorted(then[key] for key in then.keys() - now.keys()), following)
         return ended + back, f"as in version {version}"
 
-    return _change(project, change, author)
+    return change_normals(project, change, author)
 
 
 def next_version(db: sqlite3.Connection) -> int:
@@ -111,8 +112,11 @@ def next_version(db: sqlite3.Connection) -> int:
     return db.execute("SELECT coalesce(max(version), 0) + 1 FROM states").fetchone()[0]
 
 
-def publish(db: sqlite3.Connection, reason: str, encoder=None, *, author: str = "") -> State:
-    """Enter the next version of the normals, made of what `items` say; inside a write transaction."""
+def publish(db: sqlite3.Connection, reason: str, encoder=None, *, author: str = "", **details) -> State:
+    """Enter the next version of the normals, made of what `items` say; inside a write transaction.
+
+    `details` go into the history.
+    """
     version, last = next_version(db), newest_state(db)
     held, n = (
         db.execute(
@@ -134,7 +138,7 @@ def publish(db: sqlite3.Connection, reason: str, encoder=None, *, author: str = 
         " VALUES (:version, :created, :reason, :n, :backbone, :preset, :fingerprint)",
         asdict(state),
     )
-    events.record(db, "normals", author, reason=reason, n=n, held=held, fingerprint=state.fingerprint)
+    events.record(db, "normals", author, reason=reason, n=n, held=held, fingerprint=state.fingerprint, **details)
     return state
 
 
@@ -146,21 +150,31 @@ def _each(project: "Project", statements: list[str], item_ids: Iterable[int], wh
         count = [_run(db, statement, ids, version) for statement in statements][-1]
         return count, _counted(count, what)
 
-    return _change(project, change, author)
+    return change_normals(project, change, author)
 
 
-def _change(project: "Project", change: Callable[..., tuple[int, str]], author: str) -> State:
+def end_normals(db: sqlite3.Connection, item_ids: list[int], version: int, *, cleaned: bool = False) -> int:
+    """Have normals leave in that version; how many did. `cleaned` marks them as dropped by their distance alone."""
+    return _run(db, _CLEAN if cleaned else _END, item_ids, version)
+
+
+def change_normals(project: "Project", change: Callable[..., tuple], author: str) -> State:
     """Make a change in one transaction and publish it, if any item changed, as the next version.
 
     Args:
-        change: (db, the version's number) -> how many items changed, and the reason to note.
+        change: (db, the version's number) -> how many items changed, the reason to note, and where there is more
+            for the history to tell, a dict of it.
+
+    Raises:
+        NotFound: NO_NORMALS when there never were any.
+        Refused: LAST_NORMAL when none would be left.
     """
     with project.db.write() as db:
         before = newest_state(db)
         if before is None:
             raise NotFound("NO_NORMALS")
-        count, reason = change(db, next_version(db))
-        state = publish(db, reason, author=author) if count else before
+        count, reason, *more = change(db, next_version(db))
+        state = publish(db, reason, author=author, **dict(*more)) if count else before
         if count and state.n == 0:
             raise Refused("LAST_NORMAL")
     judge_if_whole(project)

@@ -245,7 +245,8 @@ def _ahead(view: Snapshot, judged: Judgement, kind: str) -> Forecast:
         return judged.calibration.forecast
     table = view.table_on(kind)
     at = _at_most(view, judged, table.k_max)
-    return forecast(table.judge(at.k, judged.budget).reference_scores, at.limit, table.reference.lots)
+    scores, reference = table.judge(at.k, judged.budget).reference_scores, table.reference
+    return forecast(scores, at.limit, reference.lots, set_aside=reference.set_aside)
 
 
 def _at_most(view: Snapshot, judged: Judgement, k: int) -> Judgement:
@@ -261,6 +262,14 @@ def _rests_on(ahead: Forecast, in_force: bool, say: Say) -> str:
     if ahead.design_effect > 1.05:
         worth = say.number(max(1, round(ahead.n_effective)))
         parts.append(t("Images of a lot are alike: they say as much as {worth} independent ones.", worth=worth))
+    if ahead.set_aside:
+        parts.append(
+            say.tn(
+                "{n} normal was dropped by its distance alone, and the interval allows for its being good.",
+                "{n} normals were dropped by their distance alone, and the interval allows for their being good.",
+                ahead.set_aside,
+            )
+        )
     if in_force:
         parts.append(t("The limit rests on these."))
     return " ".join(parts)

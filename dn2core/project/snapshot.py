@@ -85,6 +85,7 @@ class Snapshot:
     scored_neighbours: NeighbourTable
     waiting: int  # scored images without vectors that a job is making now
     lost: int  # scored images without vectors for which there is no such job: their stored files cannot be read
+    set_aside: int = 0  # images that a cleaning dropped from the normals by their distance alone
 
     @cached_property
     def loo(self) -> Found | None:
@@ -105,17 +106,18 @@ class Snapshot:
 
         Held-out parts need to be two at least, and lots as well.
         """
-        return ScoreTable(self.loo, self.found, form=self.settings.form, reference=self.references.get(calibration))
+        reference = self.references.get(calibration, self.references.get("leave_one_out"))
+        return ScoreTable(self.loo, self.found, form=self.settings.form, reference=reference)
 
     @cached_property
     def references(self) -> dict[str, Reference]:
         """What limits can rest on, by kind."""
         if self.loo is None:
             return {}
-        made = {"leave_one_out": Reference("leave_one_out", self.loo)}
+        made = {"leave_one_out": Reference("leave_one_out", self.loo, set_aside=self.set_aside)}
         lots = lot_codes(self.normals.lots)
         if lots is not None:
-            made["lots"] = Reference("lots", leave_one_lot_out(self.bank, lots, K_MAX), lots)
+            made["lots"] = Reference("lots", leave_one_lot_out(self.bank, lots, K_MAX), lots, self.set_aside)
         if len(self.held) > 1:
             made["held_out"] = Reference("held_out", self.held_found, lot_codes(self.held.lots))
         return made
@@ -226,7 +228,21 @@ def _told_apart(project: "Project", view: Snapshot) -> Snapshot:
 def generation_in(db: sqlite3.Connection, project_id: str) -> tuple:
     """What a snapshot is made of, in short: another one for everything that would change it."""
     version = db.execute("SELECT max(version) FROM states").fetchone()[0]
-    return (project_id, version, _scored_in(db, version), _name_in(db), settings_in(db))
+    return (project_id, version, _scored_in(db, version), _name_in(db), settings_in(db), set_aside_in(db, version))
+
+
+def set_aside_in(db: sqlite3.Connection, version: int | None, at: float = math.inf) -> int:
+    """How many images a cleaning dropped by their distance alone, that were no normals again at that version.
+
+    Those that people had called defects by then are not counted: they would be flagged rightly.
+    """
+    return db.execute(
+        "SELECT count(DISTINCT image_id) FROM items dropped WHERE role = 'normal' AND cleaned = 1 AND until <= :version"
+        " AND NOT EXISTS (SELECT 1 FROM items WHERE image_id = dropped.image_id AND role = 'normal'"
+        " AND since <= :version AND (until IS NULL OR until > :version))"
+        " AND NOT EXISTS (SELECT 1 FROM labels WHERE image_id = dropped.image_id AND label = 'defect' AND at <= :at)",
+        {"version": version, "at": at},
+    ).fetchone()[0]
 
 
 def _scored_in(db: sqlite3.Connection, version: int | None) -> tuple:
@@ -268,6 +284,7 @@ def _build(project: "Project", past: events.Event | None = None) -> Snapshot:
         name = _name_in(db)
         before = _comparable(project.id, state, settings) if past is None else None
         normals, held = (_normals(db, state, one) for one in (0, 1))
+        set_aside = set_aside_in(db, state.version, past.at if past else math.inf)
         if before and before.generation[2] == generation[2]:
             scored, missing = before.scored, before.waiting + before.lost
         else:
@@ -296,6 +313,7 @@ def _build(project: "Project", past: events.Event | None = None) -> Snapshot:
         scored_neighbours=neighbours,
         waiting=0,
         lost=missing,
+        set_aside=set_aside,
     )
 
 

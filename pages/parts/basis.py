@@ -32,7 +32,8 @@ def basis_of(table: ScoreTable, k: int, budget: float) -> Basis:
     """The limit that a budget gets at k neighbours from what this table rests on."""
     used = min(k, table.k_max)
     scores, lots = table.reference_scores[used - 1], table.reference.lots
-    return Basis(table, used, table.reference.kind, limit_for(scores, budget, lots), scores, lots)
+    limit = limit_for(scores, budget, lots, set_aside=table.reference.set_aside)
+    return Basis(table, used, table.reference.kind, limit, scores, lots)
 
 
 def difference(image: Basis, lot: Basis, drawn: Basis) -> LotDifference:
@@ -70,10 +71,15 @@ def basis_table(bases: list[Basis], used: str, on_trial: str) -> pd.DataFrame:
                 t("95 % interval"): f"{number(low)} – {number(high)}",
                 t("Scores"): number(ahead.n),
                 t("Lots"): number(one.lots_known) if one.lots_known else "–",
-                t("Can promise"): support_words(promised(one.scores, one.calibration.best_budget, one.lots)),
+                t("Can promise"): support_words(_promised(one)),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _promised(one: Basis) -> int | None:
+    calibration = one.calibration
+    return promised(one.scores, calibration.best_budget, one.lots, calibration.forecast.set_aside)
 
 
 def difference_words(found: LotDifference) -> str:

@@ -47,12 +47,13 @@ def refusal(calibration, best: int | None = None) -> str:
     )
 
 
-def promised(scores: np.ndarray, best_budget: float, lots: np.ndarray | None) -> int | None:
+def promised(scores: np.ndarray, best_budget: float, lots: np.ndarray | None, set_aside: int = 0) -> int | None:
     """The largest N for which the scores can promise 1 in N; None where they cannot promise even 1 in 2.
 
     With lots, what scores are worth hangs on the limit itself, so each N is asked.
     """
-    return next((n for n in range(whole(best_budget), 1, -1) if limit_for(scores, 1 / n, lots).supported), None)
+    candidates = range(whole(best_budget), 1, -1)
+    return next((n for n in candidates if limit_for(scores, 1 / n, lots, set_aside=set_aside).supported), None)
 
 
 def about(count: float) -> str:
@@ -79,6 +80,19 @@ def interval_words(forecast) -> str:
     """Between how many and how many of the next thousand good parts."""
     _, low, high = flagged_of(forecast, OF)
     return t("between {low} and {high} of the next {of}", low=number(low), high=number(high), of=number(OF))
+
+
+def set_aside_words(forecast) -> str:
+    """That good parts among the cleaned normals would be flagged; "" where none are missing."""
+    if not forecast.set_aside:
+        return ""
+    return tn(
+        "{n} normal was dropped by its distance alone; were it a good part, others like it would be flagged, "
+        "and the interval allows for that.",
+        "{n} normals were dropped by their distance alone; were they good parts, others like them would be flagged, "
+        "and the interval allows for that.",
+        forecast.set_aside,
+    )
 
 
 def lots_worth(forecast) -> str:

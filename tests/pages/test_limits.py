@@ -405,13 +405,13 @@ def test_a_difference_matters_beyond_the_interval_by_images():
         k_max, reference_scores = 1, np.arange(100, dtype=np.float32)[None]
 
         class reference:
-            kind, lots = "leave_one_out", None
+            kind, lots, set_aside = "leave_one_out", None, 0
 
     class Lots(Table):
         reference_scores = np.concatenate([np.arange(50), np.arange(50) + 90]).astype(np.float32)[None]
 
         class reference:
-            kind, lots = "lots", np.repeat([0, 1], 50)
+            kind, lots, set_aside = "lots", np.repeat([0, 1], 50), 0
 
     image, lot = basis_of(Table, 3, 0.05), basis_of(Lots, 3, 0.05)
     found = difference(image, lot, image)
@@ -429,13 +429,13 @@ def test_a_difference_is_taken_at_as_many_neighbours_as_the_lots_leave():
         k_max, reference_scores = 2, np.stack([np.arange(100), np.arange(100) + 1000]).astype(np.float32)
 
         class reference:
-            kind, lots = "leave_one_out", None
+            kind, lots, set_aside = "leave_one_out", None, 0
 
     class Lots(Table):
         k_max, reference_scores = 1, np.concatenate([np.arange(50), np.arange(50) + 90]).astype(np.float32)[None]
 
         class reference:
-            kind, lots = "lots", np.repeat([0, 1], 50)
+            kind, lots, set_aside = "lots", np.repeat([0, 1], 50), 0
 
     image, lot = basis_of(Table, 2, 0.05), basis_of(Lots, 2, 0.05)
     assert (image.k, image.calibration.value, lot.k) == (2, 1095, 1)
