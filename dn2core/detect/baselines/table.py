@@ -50,7 +50,8 @@ DETECTORS: dict[str, Detector] = {
             "Gaussian mixture",
             "density",
             "features",
-            "How unlikely an image is under up to 4 Gaussians, in the normals' 64 largest directions.",
+            "How unlikely an image is under up to 4 Gaussians in the normals' 64 largest directions and one even spread"
+            " in the others.",
             classical.gaussian_mixture,
             imports=("pyod.models.gmm", "sklearn.decomposition"),
         ),
@@ -59,8 +60,8 @@ DETECTORS: dict[str, Detector] = {
             "Kernel density",
             "density",
             "features",
-            "How unlikely an image is under a sum of Gaussian kernels of Scott's width, one around each normal,"
-            " in the normals' 64 largest directions.",
+            "How unlikely an image is under Gaussian kernels of Scott's width around each normal, in the normals' 64"
+            " largest directions, and one even spread in the others.",
             classical.kernel_density,
             imports=("pyod.models.kde", "sklearn.decomposition"),
         ),
