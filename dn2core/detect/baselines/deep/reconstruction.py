@@ -1,0 +1,68 @@
+"""How far a reconstruction is from its image: per image, by pixels, by structure, or by a network's features.
+
+Each takes two (b, 3, side, side) float32 tensors from 0 to 1 and gives (b,), 0 for equal ones.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn.functional import avg_pool2d, interpolate
+
+WINDOW = 11  # pixels a side
+K1, K2 = 0.01, 0.03
+SHOWN = 64  # pixels a side that the frozen network is shown
+STAGES = 2  # of EfficientNet-Lite0; two halvings of the side, 24 channels
+
+Distance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def l2(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Mean squared difference of the pixels."""
+    return ((x - y) ** 2).mean((1, 2, 3))
+
+
+def ssim(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Structural similarity of each channel, mean over all whole windows (Wang et al. 2004; uniform windows)."""
+    both = torch.cat([x, y, x * x, y * y, x * y])
+    mean_x, mean_y, xx, yy, xy = avg_pool2d(both, WINDOW, stride=1).chunk(5)
+    c1, c2 = K1**2, K2**2
+    covariance = xy - mean_x * mean_y
+    variances = xx - mean_x**2 + yy - mean_y**2
+    similar = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    return (similar / ((mean_x**2 + mean_y**2 + c1) * (variances + c2))).mean((1, 2, 3))
+
+
+def dissimilarity(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """1 - SSIM (Bergmann et al. 2019)."""
+    return 1 - ssim(x, y)
+
+
+def perceptual(device: torch.device) -> Distance:
+    """Mean squared difference of frozen features after the network's stem and each of its first stages, added up.
+
+    Johnson et al. 2016 take a VGG's features; here they are the bundled EfficientNet-Lite0's. Each map counts in units
+    of the mean square of the image's own.
+    """
+    from dn2core.features.backbones import backbone_of
+    from dn2core.features.weights import load_state, locate
+
+    backbone = backbone_of("efficientnet_lite0")
+    network = backbone.build(load_state(*locate(backbone))).to(device)
+    stem = nn.Sequential(network.conv_stem, network.bn1)
+    stages = [stem, *network.blocks[:STAGES]]
+    mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (backbone.mean, backbone.std))
+
+    def maps(x: torch.Tensor) -> list[torch.Tensor]:
+        x = (interpolate(x, SHOWN, mode="bilinear", align_corners=False) - mean) / std
+        return [x := stage(x) for stage in stages]
+
+    def distance(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            wanted = maps(x)
+        return sum(
+            ((a - b) ** 2).mean((1, 2, 3)) / (a**2).mean().clamp_min(1e-12)
+            for a, b in zip(wanted, maps(y), strict=True)
+        )
+
+    return distance
