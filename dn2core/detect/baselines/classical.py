@@ -63,7 +63,7 @@ def kernel_density(normals: np.ndarray, training: Training) -> Scorer:
     from pyod.models.kde import KDE
 
     plane = _Plane(_unit(normals), training, must_differ=True)
-    width = len(normals) ** (-1 / (len(plane.directions) + 4))  # Scott (1992); the average deviation is 1 here
+    width = len(normals) ** (-1 / (plane.count + 4))  # Scott (1992); the average deviation is 1 here
     model = KDE(bandwidth=width).fit(plane.along(_unit(normals)))
     return lambda queries: plane.unlikely(_unit(queries), model.decision_function)
 
@@ -138,7 +138,7 @@ class _Plane:
         self._variance = spread[real].mean() if real.any() else 1.0
         left = max(1, unit.shape[1] - len(self._directions))
         self._variance_off = max(self.off(unit).mean() / left, NARROWEST * self._variance)
-        training.notes["directions"] = len(self._directions)
+        self.count = training.notes["directions"] = len(self._directions)
 
     def along(self, unit: np.ndarray) -> np.ndarray:
         """(n, r) float64 coordinates in the plane, of variance 1 on average over normals and directions."""
