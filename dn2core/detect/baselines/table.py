@@ -1,11 +1,13 @@
 """All detectors by name, in the order in which a table shows them."""
 
 from dn2core.detect.baselines import classical
+from dn2core.detect.baselines.deep import fit_by
 from dn2core.detect.baselines.detector import Detector
 from dn2core.detect.baselines.dn2 import nearest_normals
 from dn2core.errors import Refused
 
 DN2, DN2_PAPER = "dn2", "dn2_paper"
+_TORCH = ("torch.nn",)
 
 DETECTORS: dict[str, Detector] = {
     detector.name: detector
@@ -110,6 +112,98 @@ DETECTORS: dict[str, Detector] = {
             "How few random cuts part an image from the normals: 200 trees (Liu, Ting & Zhou 2008).",
             classical.isolation_forest,
             imports=("pyod.models.iforest",),
+        ),
+        Detector(
+            "autoencoder_l2",
+            "Autoencoder (L2)",
+            "reconstruction",
+            "images",
+            "What a narrow network that learned to copy the normals cannot copy of an image: squared difference of the"
+            " pixels.",
+            fit_by("autoencoder", "fit_l2"),
+            trains=True,
+            imports=_TORCH,
+        ),
+        Detector(
+            "autoencoder_ssim",
+            "Autoencoder (SSIM)",
+            "reconstruction",
+            "images",
+            "The same, learned and measured by structural similarity (Bergmann et al. 2019).",
+            fit_by("autoencoder", "fit_ssim"),
+            trains=True,
+            imports=_TORCH,
+        ),
+        Detector(
+            "autoencoder_perceptual",
+            "Autoencoder (perceptual)",
+            "reconstruction",
+            "images",
+            "The same, learned and measured by the features of a network trained on ImageNet.",
+            fit_by("autoencoder", "fit_perceptual"),
+            trains=True,
+            imports=_TORCH,
+        ),
+        Detector(
+            "deep_svdd",
+            "Deep SVDD",
+            "one class",
+            "images",
+            "Distance from the centre in a network trained to map the normals close to one point (Ruff et al. 2018).",
+            fit_by("deep_svdd", "fit"),
+            trains=True,
+            imports=_TORCH,
+        ),
+        Detector(
+            "rotnet",
+            "RotNet (answers)",
+            "self-supervised",
+            "images",
+            "How unsure a network is of the rotation by 0, 90, 180 or 270 degrees that it learned to tell of normals"
+            " (Gidaris et al. 2018).",
+            fit_by("rotnet", "fit_answers"),
+            trains=True,
+            imports=_TORCH,
+        ),
+        Detector(
+            "rotnet_features",
+            "RotNet (features)",
+            "self-supervised",
+            "images",
+            "DN2 as in the paper on the features of that network instead of ImageNet's.",
+            fit_by("rotnet", "fit_features"),
+            trains=True,
+            imports=_TORCH,
+        ),
+        Detector(
+            "geom",
+            "GEOM",
+            "self-supervised",
+            "images",
+            "How unsure a network is which of 72 geometric transformations an image went through (Golan & El-Yaniv 2018).",
+            fit_by("geom", "fit"),
+            trains=True,
+            imports=_TORCH,
+        ),
+        Detector(
+            "mhrot",
+            "MHRot",
+            "self-supervised",
+            "images",
+            "Rotation and two shifts, told by three heads of one network (Hendrycks et al. 2019).",
+            fit_by("mhrot", "fit"),
+            trains=True,
+            imports=_TORCH,
+        ),
+        Detector(
+            "goad",
+            "GOAD",
+            "self-supervised",
+            "images",
+            "How far each transformed view of an image is from the centre of its transformation (Bergman & Hoshen 2020).",
+            fit_by("goad", "fit"),
+            trains=True,
+            imports=_TORCH,
         ),
     )
 }
