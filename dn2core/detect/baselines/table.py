@@ -180,7 +180,8 @@ DETECTORS: dict[str, Detector] = {
             "GEOM",
             "self-supervised",
             "images",
-            "How unsure a network is which of 72 geometric transformations an image went through (Golan & El-Yaniv 2018).",
+            "How unsure a network is which of 72 geometric transformations an image went through"
+            " (Golan & El-Yaniv 2018).",
             fit_by("geom", "fit"),
             trains=True,
             imports=_TORCH,
@@ -200,7 +201,8 @@ DETECTORS: dict[str, Detector] = {
             "GOAD",
             "self-supervised",
             "images",
-            "How far each transformed view of an image is from the centre of its transformation (Bergman & Hoshen 2020).",
+            "How far each transformed view of an image is from the centre of its transformation"
+            " (Bergman & Hoshen 2020).",
             fit_by("goad", "fit"),
             trains=True,
             imports=_TORCH,
