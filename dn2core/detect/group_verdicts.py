@@ -25,10 +25,12 @@ from dn2core.errors import Refused
 ENOUGH_LOTS = 10  # real lots of normals from which on they are what a lot is calibrated on
 NORMALS_FOR_GROUPS = 4  # a reference of two and a held-out half of two
 
-_ROUNDS = 200  # random splits of the normals into a reference and a held-out part
-_GROUPS_HELD_OUT = 5  # drawn from each held-out part
-_GROUPS_IN_BANK = 100  # drawn from each reference
+_DRAWN = 1_000  # groups drawn to set a limit
+_SPLITS = 50  # of the normals into a reference and a held-out part; the groups are drawn from the latter
+_SPLITS_OF_LARGE = 200
 _HELD_OUT = 5  # one in so many normals, or more where the lot is larger
+_GROUPS_IN_BANK = 100  # drawn from each reference
+_NUMBERS_IN_BANK = 2_000_000  # at most, where vectors are long
 _FOLDS = 10
 
 
@@ -46,8 +48,7 @@ class GroupVerdict:
     p_value: float  # how often a good lot of this size would score as high or higher
     flagged: bool
     calibrated_on: str  # "lots" (real lots of normals), "drawn" (groups drawn from the normals) or "" (refused)
-    calibration_groups: int  # how many of them
-    calibration_scores: np.ndarray  # (calibration_groups,) float64, theirs, ascending; shared by lots of one size
+    calibration_scores: np.ndarray  # (c,) float64 of these groups, ascending; empty where refused
     calibration_size: int  # images in each, at most; less than the lot's where the normals allow no more
     normals_inside: int  # images of the lot that are normals themselves: left out of what it was compared with
     image_scores: np.ndarray  # (size,) float32, each image by itself: mean squared distance to its k nearest normals
@@ -57,6 +58,11 @@ class GroupVerdict:
     @property
     def size(self) -> int:
         return len(self.rows)
+
+    @property
+    def calibration_groups(self) -> int:
+        """How many good groups the limit rests on."""
+        return len(self.calibration_scores)
 
     @property
     def worst(self) -> int:
@@ -126,25 +132,25 @@ def judge_groups(
         normal_lots = ()
     own = np.full(len(features), -1) if normal_rows is None else np.asarray(normal_rows, np.int64)
     verdicts: dict[int, GroupVerdict] = {}
-    for (size, inside), which in _alike(lots, own).items():
+    for inside, by_size in _alike(lots, own).items():
         left = np.setdiff1d(np.arange(len(normals)), inside)
-        judged = [lots[each] for each in which]
         try:
-            rule = _Rule(normals, left, normal_lots, method, size, k, seed)
-            found = _judged(rule, features, judged, budget)
+            good = _Good(normals, left, normal_lots, method, k, seed)
         except Refused as refusal:
-            found = [_refused(rows, refusal) for rows in judged]
-        for each, verdict in zip(which, found, strict=True):
-            verdicts[each] = GroupVerdict(name=names[each], normals_inside=len(inside), **verdict)
+            good = refusal
+        for size, which in by_size.items():
+            found = _judged(good, size, features, [lots[each] for each in which], budget)
+            for each, verdict in zip(which, found, strict=True):
+                verdicts[each] = GroupVerdict(name=names[each], normals_inside=len(inside), **verdict)
     return [verdicts[each] for each in range(len(lots))]
 
 
-def _alike(lots: Sequence[np.ndarray], own: np.ndarray) -> dict[tuple[int, tuple[int, ...]], list[int]]:
-    """Lots that can be judged by the same groups: of one size, and holding the same normals (mostly none)."""
-    alike: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+def _alike(lots: Sequence[np.ndarray], own: np.ndarray) -> dict[tuple[int, ...], dict[int, list[int]]]:
+    """Lots by the normals that they hold (mostly none) and by size: those can be compared with the same groups."""
+    alike: dict[tuple[int, ...], dict[int, list[int]]] = {}
     for number, rows in enumerate(lots):
         inside = tuple(np.unique(own[rows][own[rows] >= 0]).tolist())
-        alike.setdefault((len(rows), inside), []).append(number)
+        alike.setdefault(inside, {}).setdefault(len(rows), []).append(number)
     return alike
 
 
@@ -157,85 +163,107 @@ class _Split:
     held_out: list[np.ndarray]  # rows of normals of each group
 
 
-class _Rule:
-    """What lots of one size are compared with."""
+class _Good:
+    """The normals that lots are compared with, and the groups of them."""
 
-    def __init__(self, normals, left, normal_lots, method: str, size: int, k: int, seed: int):
+    def __init__(self, normals: np.ndarray, left: np.ndarray, lots: Sequence, method: str, k: int, seed: int):
         if len(left) < NORMALS_FOR_GROUPS:
             raise Refused("NORMALS_TOO_FEW", wanted=NORMALS_FOR_GROUPS, n=len(left))
         self.normals, self.left, self.method, self.k, self.seed = normals, left, method, k, seed
+        self.bank = Bank(normals[left])
         stays = np.isin(np.arange(len(normals)), left)
-        lots = [rows[stays[rows]] for rows in normal_lots]
+        lots = [rows[stays[rows]] for rows in lots]
         self.lots = tuple(rows for rows in lots if len(rows))
         self.by_lots = len(self.lots) >= ENOUGH_LOTS
-        most = max(map(len, self.lots)) if self.by_lots else len(left) // 2
-        self.size = min(size, most)
-        if method == "concat" and (self.size < size or (self.by_lots and {len(lot) for lot in self.lots} != {size})):
-            raise Refused("GROUP_SIZES", least=min(size, self.size), most=max(size, self.size))
+        self.largest = max(map(len, self.lots)) if self.by_lots else len(left) // 2
         # Axes along which good groups keep a balance are found from these groups, so they are learned in each fold
         # anew. Those of drawn groups are the normals' principal ones, few for the number of normals.
         self.learned = composition_of(normals[left]) if method == "composition" and not self.by_lots else None
+        self.places = self.learned.places(normals) if self.learned else normals
 
-    def splits(self) -> Iterator[_Split]:
+    def splits(self, size: int) -> Iterator[_Split]:
         rng = np.random.default_rng(self.seed)
-        return self._folds(rng) if self.by_lots else self._draws(rng)
+        return self._folds(size, rng) if self.by_lots else self._draws(size, rng)
 
-    def whole(self) -> "_Reference":
+    def whole(self, size: int) -> "_Reference":
         """What all normals give, to tell what each image brings."""
-        rng = np.random.default_rng(self.seed)
-        return self.reference(_Split(self.left, self.lots if self.by_lots else None, []), rng)
+        return self.reference(_Split(self.left, self.lots if self.by_lots else None, []), size)
 
-    def _folds(self, rng: np.random.Generator) -> Iterator[_Split]:
+    def reference(self, split: _Split, size: int, number: int = 0) -> "_Reference":
+        if self.method == "covariance":
+            return _Reference(Spread(), self.method)
+        if self.learned:
+            return _Reference(normality_of_images(self.places[split.reference]), "mean")
+        if self.method == "composition":
+            images = self.normals[split.reference]
+            ends = np.cumsum([len(rows) for rows in split.reference_groups])
+            rows = np.split(np.arange(len(images)), ends[:-1])
+            learned = composition_of(images, rows)
+            return _Reference(normality_of_groups(pool_rows(images, rows, self.method, learned)), self.method, learned)
+        groups = split.reference_groups
+        if groups is None:
+            rng = np.random.default_rng((self.seed, number))
+            groups = _drawn(split.reference, size, self._groups_in_bank(size), rng)
+        return _Reference(Nearest(Bank(pool_rows(self.normals, groups, self.method)), self.k), self.method)
+
+    def _folds(self, size: int, rng: np.random.Generator) -> Iterator[_Split]:
         for fold in np.array_split(rng.permutation(len(self.lots)), min(_FOLDS, len(self.lots))):
             held_out = [self.lots[lot] for lot in fold]
             known = tuple(lot for number, lot in enumerate(self.lots) if number not in fold)
-            parts = [np.sort(rng.choice(lot, min(self.size, len(lot)), replace=False)) for lot in held_out]
+            parts = [rng.choice(lot, min(size, len(lot)), replace=False) for lot in held_out]
             yield _Split(np.concatenate(known), known, parts)
 
-    def _draws(self, rng: np.random.Generator) -> Iterator[_Split]:
-        held = max(self.size, len(self.left) // _HELD_OUT, 1)
-        for _ in range(_ROUNDS):
+    def _draws(self, size: int, rng: np.random.Generator) -> Iterator[_Split]:
+        held = max(size, len(self.left) // _HELD_OUT)
+        # Groups that are more than half of what is held out are nearly one group.
+        splits = _SPLITS if 2 * size <= held else _SPLITS_OF_LARGE
+        for _ in range(splits):
             order = rng.permutation(self.left)
-            yield _Split(order[held:], None, _drawn(order[:held], self.size, _GROUPS_HELD_OUT, rng))
+            yield _Split(order[held:], None, _drawn(order[:held], size, _DRAWN // splits, rng))
 
-    def reference(self, split: _Split, rng: np.random.Generator) -> "_Reference":
-        learned = self.learned
-        if self.method == "covariance":
-            return _Reference(Spread(), learned)
-        if self.method == "composition":
-            if not self.by_lots:
-                return _Reference(normality_of_images(learned.places(self.normals[split.reference])), learned)
-            rows = [np.searchsorted(np.sort(split.reference), each) for each in split.reference_groups]
-            learned = composition_of(self.normals[np.sort(split.reference)], rows)
-            vectors = pool_rows(self.normals, split.reference_groups, self.method, learned)
-            return _Reference(normality_of_groups(vectors), learned)
-        groups = split.reference_groups or _drawn(split.reference, self.size, _GROUPS_IN_BANK, rng)
-        return _Reference(Nearest(Bank(pool_rows(self.normals, groups, self.method)), self.k), learned)
+    def _groups_in_bank(self, size: int) -> int:
+        if self.method != "concat":
+            return _GROUPS_IN_BANK
+        return int(np.clip(_NUMBERS_IN_BANK // (size * self.normals.shape[1]), 10, _GROUPS_IN_BANK))
 
 
 @dataclass(frozen=True)
 class _Reference:
     scores: Nearest | Normality | Spread
-    learned: Composition | None
+    pooling: str
+    learned: Composition | None = None
 
-    def score(self, features: np.ndarray, rows: Sequence[np.ndarray], method: str) -> np.ndarray:
-        vectors = pool_rows(features, rows, method, self.learned)
+    def score(self, features: np.ndarray, rows: Sequence[np.ndarray]) -> np.ndarray:
+        vectors = pool_rows(features, rows, self.pooling, self.learned)
         return self.scores.score(vectors, np.array([len(each) for each in rows]))
 
+    def shares(self, images: np.ndarray) -> np.ndarray:
+        vector = pool_rows(images, [np.arange(len(images))], self.pooling, self.learned)[0]
+        places = self.learned.places(images) if self.learned else images
+        return shares_of(parts_of(self.scores, self.pooling, vector, places))
 
-def _judged(rule: _Rule, features: np.ndarray, lots: Sequence[np.ndarray], budget: float) -> list[dict]:
-    good, totals, splits = [], np.zeros(len(lots)), 0
-    rng = np.random.default_rng(rule.seed + 1)
-    for split in rule.splits():
-        reference = rule.reference(split, rng)
-        good.append(reference.score(rule.normals, split.held_out, rule.method))
-        totals += reference.score(features, lots, rule.method)
-        splits += 1
-    good, scores = np.sort(np.concatenate(good)), totals / splits
-    limit = conformal_limit(good, budget)
-    chances = p_values(good, scores)
-    whole = rule.whole()
-    bank = Bank(rule.normals[rule.left])
+
+def _judged(
+    good: _Good | Refused, size: int, features: np.ndarray, lots: Sequence[np.ndarray], budget: float
+) -> list[dict]:
+    """What is found of lots of one size."""
+    if isinstance(good, Refused):
+        return [_refused(rows, good) for rows in lots]
+    used = min(size, good.largest)
+    if good.method == "concat":
+        sizes = {size, used} | ({len(lot) for lot in good.lots} if good.by_lots else set())
+        if len(sizes) > 1:
+            refusal = Refused("GROUP_SIZES", least=min(sizes), most=max(sizes))
+            return [_refused(rows, refusal) for rows in lots]
+    places = features if good.learned is None else good.learned.places(features)
+    calibration, scores = [], []
+    for number, split in enumerate(good.splits(used)):
+        reference = good.reference(split, used, number)
+        calibration.append(reference.score(good.places, split.held_out))
+        scores.append(reference.score(places, lots))
+    calibration, scores = np.sort(np.concatenate(calibration)), np.mean(scores, axis=0)
+    limit = conformal_limit(calibration, budget)
+    whole = good.whole(used)
     return [
         dict(
             rows=rows,
@@ -243,21 +271,14 @@ def _judged(rule: _Rule, features: np.ndarray, lots: Sequence[np.ndarray], budge
             limit=limit,
             p_value=float(chance),
             flagged=bool(score > limit),
-            calibrated_on="lots" if rule.by_lots else "drawn",
-            calibration_groups=len(good),
-            calibration_scores=good,
-            calibration_size=rule.size,
-            image_scores=knn_scores(bank.search(features[rows], rule.k).distances, rule.k),
-            shares=_shares(whole, features[rows], rule.method),
+            calibrated_on="lots" if good.by_lots else "drawn",
+            calibration_scores=calibration,
+            calibration_size=used,
+            image_scores=knn_scores(good.bank.search(features[rows], good.k).distances, good.k),
+            shares=whole.shares(places[rows]),
         )
-        for rows, score, chance in zip(lots, scores, chances, strict=True)
+        for rows, score, chance in zip(lots, scores, p_values(calibration, scores), strict=True)
     ]
-
-
-def _shares(reference: _Reference, images: np.ndarray, method: str) -> np.ndarray:
-    vector = pool_rows(images, [np.arange(len(images))], method, reference.learned)[0]
-    places = images if reference.learned is None else reference.learned.places(images)
-    return shares_of(parts_of(reference.scores, method, vector, places))
 
 
 def _refused(rows: np.ndarray, refusal: Refused) -> dict:
@@ -268,7 +289,6 @@ def _refused(rows: np.ndarray, refusal: Refused) -> dict:
         p_value=1.0,
         flagged=False,
         calibrated_on="",
-        calibration_groups=0,
         calibration_scores=np.empty(0),
         calibration_size=0,
         image_scores=np.zeros(len(rows), np.float32),

@@ -82,6 +82,11 @@ def _principal(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     centred = (features - mean).astype(np.float64)
     wanted = max(1, min(AXES, len(features) // _IMAGES_PER_AXIS, features.shape[1]))
     floor = _SMALLEST * max(float((features.astype(np.float64) ** 2).sum(axis=1).mean()), np.finfo(np.float32).tiny)
-    d = features.shape[1]
-    variances, axes = eigh(centred.T @ centred / max(1, len(features) - 1), subset_by_index=(d - wanted, d - 1))
+    n, d = features.shape
+    if n < d:  # the same axes, from the smaller table
+        variances, at = eigh(centred @ centred.T / max(1, n - 1), subset_by_index=(n - wanted, n - 1))
+        axes = centred.T @ at
+        axes /= np.maximum(np.linalg.norm(axes, axis=0), np.finfo(np.float64).tiny)
+    else:
+        variances, axes = eigh(centred.T @ centred / (n - 1), subset_by_index=(d - wanted, d - 1))
     return mean, axes[:, ::-1], np.maximum(variances[::-1], floor)
