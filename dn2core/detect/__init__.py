@@ -15,6 +15,7 @@ from dn2core.detect.calibration import (
 )
 from dn2core.detect.cleaning import Cleaning, clean, rescored
 from dn2core.detect.forms import FORMS, form_of, form_scores
+from dn2core.detect.group_scores import score_groups
 from dn2core.detect.group_verdicts import ENOUGH_LOTS, GroupVerdict, Since, first_bad_lot, judge_groups
 from dn2core.detect.groups import POOLINGS, Pooled, Pooling, pool_groups
 from dn2core.detect.near_duplicates import near_duplicates
@@ -80,6 +81,7 @@ __all__ = [
     "percentile_among",
     "pool_groups",
     "rescored",
+    "score_groups",
     "scores_for_every_k",
     "usual_spacing",
 ]

@@ -1,14 +1,54 @@
 """How far a group lies from good groups, and how much of that each of its images brings. Higher = more anomalous."""
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.covariance import ledoit_wolf
 
 from dn2core.detect.bank import Bank
+from dn2core.detect.groups import check_method, checked_features, pool_rows, rows_of_groups
 from dn2core.detect.scores import knn_scores
+from dn2core.detect.set_features import Composition, composition_of
+from dn2core.errors import Refused
 
 _SMALLEST = 1e-12  # variance of good groups along an axis; identical ones have none
+
+
+def score_groups(
+    normals: np.ndarray,
+    normal_groups: Sequence[Hashable] | np.ndarray,
+    features: np.ndarray,
+    groups: Sequence[Hashable] | np.ndarray,
+    *,
+    method: str = "mean",
+    k: int = 2,
+) -> np.ndarray:
+    """How far groups lie from known good groups; higher = more anomalous. For verdicts see `judge_groups`.
+
+    Args:
+        normals: (n, d) float32, as the bank compares them.
+        normal_groups: (n,) the good groups; images of None are in none.
+        features: (q, d) float32 of the groups to score.
+        groups: (q,) likewise.
+        method: a key of POOLINGS; "covariance" does not look at the normals.
+        k: nearest good groups, where the method compares with those.
+
+    Returns:
+        (g,) float64, in the order of the groups' first images.
+
+    Raises:
+        Refused: what `pool_groups` refuses; K_TOO_SMALL; BANK_EMPTY without a good group.
+    """
+    check_method(method)
+    if k < 1:
+        raise Refused("K_TOO_SMALL", k=k)
+    normals, features = checked_features(normals), checked_features(features)
+    _, good = rows_of_groups(normal_groups, len(normals))
+    _, rows = rows_of_groups(groups, len(features))
+    if not good and method != "covariance":
+        raise Refused("BANK_EMPTY")
+    return reference_of_groups(normals, good, method, k).score(features, rows)
 
 
 @dataclass(frozen=True)
@@ -61,6 +101,36 @@ class Spread:
 
     def score(self, vectors: np.ndarray, sizes: np.ndarray) -> np.ndarray:
         return vectors[:, 0].astype(np.float64)
+
+
+@dataclass(frozen=True)
+class GroupReference:
+    """What groups are compared with, and how they are pooled for it."""
+
+    good: Nearest | Normality | Spread
+    method: str
+    learned: Composition | None = None
+
+    def score(self, features: np.ndarray, rows: Sequence[np.ndarray]) -> np.ndarray:
+        """(g,) float64 of groups that are given by the rows of their images."""
+        vectors = pool_rows(features, rows, self.method, self.learned)
+        return self.good.score(vectors, np.array([len(each) for each in rows]))
+
+    def shares(self, images: np.ndarray) -> np.ndarray:
+        """(m,) float64, at least 0, summing to 1: what each image of a group brings to its score."""
+        vector = pool_rows(images, [np.arange(len(images))], self.method, self.learned)[0]
+        places = self.learned.places(images) if self.learned else images
+        return shares_of(parts_of(self.good, self.method, vector, places))
+
+
+def reference_of_groups(features: np.ndarray, rows: Sequence[np.ndarray], method: str, k: int) -> GroupReference:
+    """By good groups, given by the rows of their images."""
+    if method == "covariance":
+        return GroupReference(Spread(), method)
+    learned = composition_of(features, rows) if method == "composition" else None
+    vectors = pool_rows(features, rows, method, learned)
+    good = normality_of_groups(vectors) if learned else Nearest(Bank(vectors), k)
+    return GroupReference(good, method, learned)
 
 
 def normality_of_groups(vectors: np.ndarray) -> Normality:

@@ -7,18 +7,10 @@ import numpy as np
 
 from dn2core.detect.bank import Bank
 from dn2core.detect.calibration import check_budget, conformal_limit, p_values
-from dn2core.detect.group_scores import (
-    Nearest,
-    Normality,
-    Spread,
-    normality_of_groups,
-    normality_of_images,
-    parts_of,
-    shares_of,
-)
-from dn2core.detect.groups import check_method, checked_features, pool_rows, rows_of_groups
+from dn2core.detect.group_scores import GroupReference, normality_of_images, reference_of_groups
+from dn2core.detect.groups import check_method, checked_features, rows_of_groups
 from dn2core.detect.scores import knn_scores
-from dn2core.detect.set_features import Composition, composition_of
+from dn2core.detect.set_features import composition_of
 from dn2core.detect.verdicts import BUDGET
 from dn2core.errors import Refused
 
@@ -185,26 +177,18 @@ class _Good:
         rng = np.random.default_rng(self.seed)
         return self._folds(size, rng) if self.by_lots else self._draws(size, rng)
 
-    def whole(self, size: int) -> "_Reference":
+    def whole(self, size: int) -> GroupReference:
         """What all normals give, to tell what each image brings."""
         return self.reference(_Split(self.left, self.lots if self.by_lots else None, []), size)
 
-    def reference(self, split: _Split, size: int, number: int = 0) -> "_Reference":
-        if self.method == "covariance":
-            return _Reference(Spread(), self.method)
+    def reference(self, split: _Split, size: int, number: int = 0) -> GroupReference:
         if self.learned:
-            return _Reference(normality_of_images(self.places[split.reference]), "mean")
-        if self.method == "composition":
-            images = self.normals[split.reference]
-            ends = np.cumsum([len(rows) for rows in split.reference_groups])
-            rows = np.split(np.arange(len(images)), ends[:-1])
-            learned = composition_of(images, rows)
-            return _Reference(normality_of_groups(pool_rows(images, rows, self.method, learned)), self.method, learned)
+            return GroupReference(normality_of_images(self.places[split.reference]), "mean")
         groups = split.reference_groups
         if groups is None:
             rng = np.random.default_rng((self.seed, number))
             groups = _drawn(split.reference, size, self._groups_in_bank(size), rng)
-        return _Reference(Nearest(Bank(pool_rows(self.normals, groups, self.method)), self.k), self.method)
+        return reference_of_groups(self.places, groups, self.method, self.k)
 
     def _folds(self, size: int, rng: np.random.Generator) -> Iterator[_Split]:
         for fold in np.array_split(rng.permutation(len(self.lots)), min(_FOLDS, len(self.lots))):
@@ -225,22 +209,6 @@ class _Good:
         if self.method != "concat":
             return _GROUPS_IN_BANK
         return int(np.clip(_NUMBERS_IN_BANK // (size * self.normals.shape[1]), 10, _GROUPS_IN_BANK))
-
-
-@dataclass(frozen=True)
-class _Reference:
-    scores: Nearest | Normality | Spread
-    pooling: str
-    learned: Composition | None = None
-
-    def score(self, features: np.ndarray, rows: Sequence[np.ndarray]) -> np.ndarray:
-        vectors = pool_rows(features, rows, self.pooling, self.learned)
-        return self.scores.score(vectors, np.array([len(each) for each in rows]))
-
-    def shares(self, images: np.ndarray) -> np.ndarray:
-        vector = pool_rows(images, [np.arange(len(images))], self.pooling, self.learned)[0]
-        places = self.learned.places(images) if self.learned else images
-        return shares_of(parts_of(self.scores, self.pooling, vector, places))
 
 
 def _judged(

@@ -59,20 +59,21 @@ def composition_of(features: np.ndarray, rows: Sequence[np.ndarray] | None = Non
         rows: the rows of each good group; None where none are known.
         seed: of the kinds' search (K-means).
     """
-    mean, axes, variances = _principal(features)
-    if rows is not None and len(rows) // _GROUPS_PER_AXIS > 1:
-        axes, variances = axes[:, : len(rows) // _GROUPS_PER_AXIS], variances[: len(rows) // _GROUPS_PER_AXIS]
-        places = (features - mean).astype(np.float64) @ axes
-        inside = np.concatenate(rows)
+    known = len(rows) if rows is not None else 0
+    inside = np.concatenate(rows) if known else np.arange(len(features))
+    mean, axes, variances = _principal(features[inside])
+    usable = known // _GROUPS_PER_AXIS
+    if usable > 1:
+        places = (features - mean).astype(np.float64) @ axes[:, :usable]
         # A mean of m images varies by 1 / m of what they do, if they are picked at random.
-        scaled = np.stack([places[each].mean(axis=0) * np.sqrt(len(each)) for each in rows])
-        within, _ = ledoit_wolf(scaled)
-        ratios, directions = eigh(np.cov(places[inside].T), within + np.eye(len(within)) * variances.max() * _SMALLEST)
-        kept = ratios > _BALANCED
-        if kept.any():
-            axes = axes @ directions[:, kept]
-            kinds = KMeans(int(kept.sum()) + 1, n_init=3, random_state=seed).fit(places[inside] @ directions[:, kept])
-            return Composition(mean, axes, kinds.cluster_centers_)
+        means = np.stack([places[each].mean(axis=0) * np.sqrt(len(each)) for each in rows])
+        within, _ = ledoit_wolf(means)
+        within += _SMALLEST * variances[0] * np.eye(len(within))
+        ratios, directions = eigh(np.cov(places[inside].T), within)
+        kept = directions[:, ratios > _BALANCED]
+        if kept.size:
+            kinds = KMeans(kept.shape[1] + 1, n_init=3, random_state=seed).fit(places[inside] @ kept)
+            return Composition(mean, axes[:, :usable] @ kept, kinds.cluster_centers_)
     return Composition(mean, axes / np.sqrt(variances), np.empty((0, axes.shape[1])))
 
 
