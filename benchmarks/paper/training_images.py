@@ -14,7 +14,7 @@ from dn2core.explore.evaluation import roc_auc
 
 NAME = "training_images"
 TEST = 2_500
-DRAWS = {5: 10, 10: 10, 25: 10, 50: 10, 100: 10, 250: 10, 500: 5, 1_000: 5, 2_500: 3, 6_000: 1}  # size -> draws
+DRAWS = {5: 5, 10: 5, 25: 5, 50: 5, 100: 5, 250: 3, 500: 3, 1_000: 3, 2_500: 1, 6_000: 1}  # size -> draws
 WAYS = {  # column -> network, unit length, k, form of the score
     "raw, k = 2 (the paper's)": ("efficientnet_lite0", False, 2, "mean"),
     "unit length, k = 2": ("efficientnet_lite0", True, 2, "mean"),
