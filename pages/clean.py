@@ -2,9 +2,22 @@
 
 import streamlit as st
 
-from pages.parts.header import need_project, project_header
+from pages.parts.audit import audit_view
+from pages.parts.clean_draft import draft_of, plan
+from pages.parts.clean_trial import cleaned, cutoff_of, foreseen, pairs_of
+from pages.parts.detail import open_detail
+from pages.parts.duplicates import duplicates_view
+from pages.parts.header import empty_state, need_project, problem, project_header
+from pages.parts.impact import changed_normals
+from pages.parts.jobs import job_panel, last_failure
+from pages.parts.opened import wanted_image
+from pages.parts.results import judged_item
 from pages.parts.service import current_project, snapshot
+from pages.parts.suspects import decide_bar, ranked, suspects_view
 from pages.parts.text import t
+from pages.parts.widgets import put
+
+PARTS = ("strangers", "copies", "audit")
 
 
 def clean() -> None:
@@ -13,6 +26,84 @@ def clean() -> None:
     shown = snapshot(project)
     st.title(t("Clean"), anchor=False)
     project_header(project, shown)
+    busy = job_panel(project, ("intake", "reencode"))
+    if not busy:
+        last_failure(project, "intake")
+    if shown is None:
+        empty_state(
+            t("No normals yet"),
+            t("Here you find what does not belong among the normals. Give images of good parts first."),
+            t("Go to Normals"),
+            "normals",
+            icon=":material/cleaning_services:",
+        )
+        return
+    changed_normals(project)
+    if shown.loo is None:
+        st.markdown(t("With one normal there is nothing to compare it with. Add more normals."))
+        return
+    draft = draft_of(project)
+    cleaning = cleaned(shown)
+    pairs, _ = pairs_of(shown, cutoff_of(shown, draft))
+    planned = plan(draft, cleaning, shown.normals.image_ids, pairs)
+    part = _part()
+    wanted = wanted_image()
+    if wanted is not None and judged_item(shown, shown.judge(), wanted) is not None:
+        _opened(project, shown, cleaning, planned, draft, wanted, part)
+        return
+    if wanted is not None:
+        problem("NOT_FOUND", {"what": t("The image")})
+    _switch(part)
+    if part == "audit":
+        audit_view(project, shown)
+    elif part == "copies":
+        duplicates_view(project, shown, draft, planned)
+    else:
+        suspects_view(project, shown, draft, cleaning, planned)
+
+
+def _opened(project, shown, cleaning, planned, draft, wanted: int, part: str) -> None:
+    """A suspect with the ways to decide on it; any other image as everywhere."""
+    position = shown.normals.position(wanted)
+    if position is not None and part == "strangers" and cleaning is not None:
+        order = ranked(shown, cleaning)
+        decide_bar(project, shown, draft, planned, position, order)
+        open_detail(project, shown, wanted, order)
+        return
+    order = []
+    if position is None:
+        found, _ = foreseen(project, shown, planned)
+        if found is not None:
+            turned = [*found.appearing, *found.cleared]
+            order = [int(shown.scored.ids[at]) for at in turned]
+    open_detail(project, shown, wanted, order)
+
+
+def _part() -> str:
+    word = st.query_params.get("part", PARTS[0])
+    return word if word in PARTS else PARTS[0]
+
+
+def _switch(part: str) -> None:
+    words = {"strangers": t("Strangers"), "copies": t("Near-duplicates"), "audit": t("Reference audit")}
+    put(dn2_clean_part=part)
+    st.segmented_control(
+        t("What to look at"),
+        PARTS,
+        format_func=words.get,
+        key="dn2_clean_part",
+        required=True,
+        label_visibility="collapsed",
+        on_change=_turn,
+    )
+
+
+def _turn() -> None:
+    part = st.session_state["dn2_clean_part"]
+    if part in (None, PARTS[0]):
+        st.query_params.pop("part", None)
+    else:
+        st.query_params["part"] = part
 
 
 clean()

@@ -3,9 +3,13 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from dn2core.detect.cleaning import check_kept
 from dn2core.errors import Refused
-from dn2core.project.normals import change_normals, end_normals
+from dn2core.project.normals import change_normals, end_normals, normals_in_force
 from dn2core.project.records import State
+from dn2core.project.settings import settings_in
 
 if TYPE_CHECKING:
     from dn2core.project.project import Project
@@ -38,7 +42,7 @@ def drop_normals(
 
     Raises:
         NotFound: NO_NORMALS when there never were any.
-        Refused: LAST_NORMAL when none would be left, UNKNOWN_SHARE for another `how`.
+        Refused: TOO_FEW_KEPT when fewer would stay than scoring needs, UNKNOWN_SHARE for another `how`.
     """
     if how not in HOWS:
         raise Refused("UNKNOWN_SHARE", name=how, known=", ".join(HOWS))
@@ -50,6 +54,8 @@ def drop_normals(
         unseen = end_normals(db, [i for i in strangers if i not in seen], version, cleaned=True)
         odd = unseen + end_normals(db, [i for i in strangers if i in seen], version)
         same = end_normals(db, copied, version)
+        stay = normals_in_force(db)
+        check_kept(np.arange(stay + odd + same) >= stay, settings_in(db).k)
         details = {"strangers": odd, "unseen": unseen, "copies": same, "how": how, "share": share}
         return odd + same, _reason(odd, same), {"cleaned": details}
 

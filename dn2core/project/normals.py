@@ -158,6 +158,11 @@ def end_normals(db: sqlite3.Connection, item_ids: list[int], version: int, *, cl
     return _run(db, _CLEAN if cleaned else _END, item_ids, version)
 
 
+def normals_in_force(db: sqlite3.Connection, held: int = 0) -> int:
+    """How many images are normals now; those held out are counted by themselves."""
+    return db.execute(f"SELECT count(*) FROM items WHERE {_IN_FORCE} AND held = ?", (held,)).fetchone()[0]
+
+
 def change_normals(project: "Project", change: Callable[..., tuple], author: str) -> State:
     """Make a change in one transaction and publish it, if any item changed, as the next version.
 

@@ -5,8 +5,11 @@ from pages.parts.opened import last_image, show_image
 from pages.parts.results import Cells
 
 
-def browse(project, pictures: Cells, *, key: str, height: int, cell: int = 148) -> None:
-    """Draw pictures of a project; the one chosen opens, and the one that was open last is marked."""
+def browse(project, pictures: Cells, *, key: str, height: int, cell: int = 148, **more) -> None:
+    """Draw pictures of a project; the one chosen opens, and the one that was open last is marked.
+
+    `more` goes to the gallery: groups of pictures, keys of the keyboard.
+    """
     last = last_image(project)
     opened = component.gallery(
         key=f"{key}_{project.id}",
@@ -19,6 +22,7 @@ def browse(project, pictures: Cells, *, key: str, height: int, cell: int = 148) 
         selected=last if last in pictures.ids else None,
         height=height,
         cell=cell,
+        **more,
     )
     if opened is not None:
         show_image(opened)

@@ -9,6 +9,7 @@ export default function (component) {
   const { data, parentElement, setTriggerValue, key } = component;
   const gallery = kept(parentElement, build);
   gallery.open = (id) => setTriggerValue("open", id);
+  gallery.press = (presses) => setTriggerValue("pressed", presses);
   gallery.show(unpack(data), key);
   return () => gallery.rest();
 }
@@ -34,8 +35,9 @@ function build(host) {
   let loading = null;
   let failures = 0;
   let drawing = 0;
+  let presses = []; // the last keys, [time, key, id]: one that is pressed while the page runs must not be lost
 
-  const self = { open: () => {}, show, rest };
+  const self = { open: () => {}, press: () => {}, show, rest };
 
   function show({ head: newHead, parts }, key) {
     const ids = new Float64Array(parts[0].buffer);
@@ -78,14 +80,20 @@ function build(host) {
   function measure() {
     const inner = Math.max(1, (box.clientWidth || root.clientWidth || 600) - 2 * GAP);
     columns = Math.max(1, Math.floor((inner + GAP) / (head.cell + GAP)));
+    columns = Math.max(head.group, columns - (columns % head.group));
+    const between = (columns / head.group - 1) * apart();
     // A short list keeps its cells at their size instead of blowing them up.
-    width = Math.min(Math.floor((inner + GAP) / columns) - GAP, Math.round(head.cell * 1.5));
+    width = Math.min(Math.floor((inner - between + GAP) / columns) - GAP, Math.round(head.cell * 1.5));
     const captioned = list.captions.some((caption) => caption);
     rowHeight = Math.round(width * 0.8) + (captioned ? 29 : 3) + GAP;
     const rows = Math.ceil(list.ids.length / columns);
     const needed = rows * rowHeight + GAP;
     sheet.style.height = `${needed}px`;
     box.style.height = `${Math.min(head.height, needed + 2)}px`;
+  }
+
+  function apart() {
+    return head.group > 1 ? 3 * GAP : 0;
   }
 
   function clear() {
@@ -125,7 +133,8 @@ function build(host) {
     const marked = list.marks[at] ?? "";
     cell.setAttribute("aria-label", [detail, text, marked].filter(Boolean).join(", "));
     cell.title = detail;
-    cell.style.left = `${GAP + (at % columns) * (width + GAP)}px`;
+    const column = at % columns;
+    cell.style.left = `${GAP + column * (width + GAP) + Math.floor(column / head.group) * apart()}px`;
     cell.style.top = `${GAP + Math.floor(at / columns) * rowHeight}px`;
     cell.style.width = `${width}px`;
     cell.style.height = `${rowHeight - GAP}px`;
@@ -217,6 +226,14 @@ function build(host) {
     self.open(list.ids[at]);
   }
 
+  function press(key) {
+    if (!list.ids.length) return;
+    const last = presses.length ? presses[presses.length - 1][0] : 0;
+    presses = [...presses.slice(-49), [Math.max(Date.now(), last + 1), key, list.ids[active]]];
+    self.press(presses);
+    move(active + 1);
+  }
+
   function remember() {
     places.set(name, { top: box.scrollTop, first: list.ids[0], count: list.ids.length });
   }
@@ -239,6 +256,7 @@ function build(host) {
     };
     if (event.key in steps) move(steps[event.key]);
     else if (event.key === "Enter" || event.key === " ") open(active);
+    else if (head.keys.includes(event.key.toUpperCase())) press(event.key.toUpperCase());
     else return;
     event.preventDefault();
     event.stopPropagation();

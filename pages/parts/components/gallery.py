@@ -1,6 +1,9 @@
 """A gallery of any number of pictures: only what is in sight is in the page, thumbnails come in batches."""
 
+from collections.abc import Callable
+
 import numpy as np
+import streamlit as st
 
 from pages.parts.components.assets import done, lines, pack, register
 from pages.parts.routes import url
@@ -22,6 +25,9 @@ def gallery(
     selected: int | None = None,
     height: int = 400,
     cell: int = 148,
+    group: int = 1,
+    keys: str = "",
+    pressed: Callable[[list[tuple[str, int]]], None] | None = None,
 ) -> int | None:
     """Draw pictures in the order given; the id of the one that was opened by click or Enter, once, else None.
 
@@ -34,6 +40,9 @@ def gallery(
         selected: marked and scrolled into sight when the gallery appears.
         height: of the box at most, in pixels; it scrolls.
         cell: least width of a picture, in pixels.
+        group: so many pictures that follow each other stand side by side, apart from the others.
+        keys: capital letters that `pressed` is called for, with (letter, id) of each picture they were pressed on,
+            in their order; the next picture is marked then.
     """
     head = {
         "url": url("thumbs", project_id),
@@ -41,6 +50,8 @@ def gallery(
         "selected": selected,
         "height": height,
         "cell": cell,
+        "group": group,
+        "keys": keys,
         "texts": {
             "label": t("Pictures. Arrow keys move, Enter opens."),
             "missing": t("no picture"),
@@ -59,6 +70,19 @@ def gallery(
             lines(marks or [""] * len(ids)),
         ),
         on_open_change=lambda: None,
+        on_pressed_change=lambda: None,
     )
+    new = _unanswered(key, done(result, "pressed"))
+    if new and pressed:
+        pressed(new)
     opened = done(result, "open")
     return None if opened is None else int(opened)
+
+
+def _unanswered(key: str, presses: list | None) -> list[tuple[str, int]]:
+    """The keys that were pressed since the last ones that were answered; each report repeats what came before it."""
+    answered = st.session_state.get(f"{key}_answered", 0)
+    new = [one for one in presses or [] if one[0] > answered]
+    if new:
+        st.session_state[f"{key}_answered"] = new[-1][0]
+    return [(letter, int(item)) for _, letter, item in new]

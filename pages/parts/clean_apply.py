@@ -1,0 +1,91 @@
+"""The button that drops what is on trial: one version, one entry of the history, with the way back."""
+
+import numpy as np
+import streamlit as st
+
+from dn2core.errors import DN2Error
+from dn2core.project.cleaning import AUTOMATIC, drop_normals
+from pages.parts.clean_draft import Draft, change, forget, share_of
+from pages.parts.components.who import author
+from pages.parts.header import problem
+from pages.parts.impact import note_change
+from pages.parts.service import past
+from pages.parts.text import md, number, t, tn
+
+FAILED = "dn2_clean_failed"
+
+
+def apply_row(project, shown, draft: Draft, planned, refused) -> None:
+    """Apply, the way back to nothing on trial, and whether somebody vouches for what is dropped."""
+    n = int(planned.leaves.sum())
+    unseen = int((planned.strangers & ~planned.seen).sum())
+    if unseen or (draft.vouched and planned.strangers.any()):
+        # By its value, so that a change of the draft takes it back.
+        st.session_state["dn2_clean_vouched"] = draft.vouched
+        st.checkbox(
+            t("I looked at all strangers: none is a good part"),
+            key="dn2_clean_vouched",
+            disabled=past(),
+            on_change=lambda: change(project, vouched=st.session_state["dn2_clean_vouched"]),
+            help=t(
+                "What is dropped by its distance alone may be a rare good part, and others like it would be flagged. "
+                "The limit's forecast allows for that, unless somebody looked at them."
+            ),
+        )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_clean_row"):
+        st.button(
+            _words(int(planned.strangers.sum()), int(planned.copies.sum())),
+            key="dn2_clean_apply",
+            type="primary",
+            icon=":material/check:",
+            shortcut="A",
+            disabled=not n or refused is not None or past(),
+            on_click=_apply,
+            args=(project, shown, draft, planned),
+        )
+        if draft != Draft():
+            st.button(
+                t("Start over"),
+                key="dn2_clean_forget",
+                type="tertiary",
+                icon=":material/undo:",
+                on_click=forget,
+                args=(project,),
+                help=t("Forgets the share and what you said of single images."),
+            )
+    failed = st.session_state.pop(FAILED, None)
+    if failed is not None:
+        problem(failed)
+
+
+def _words(strangers: int, copies: int) -> str:
+    """What the button drops."""
+    of_strangers = tn("Drop {n} stranger", "Drop {n} strangers", strangers)
+    if strangers and copies:
+        return tn("{strangers} and {n} copy", "{strangers} and {n} copies", copies, strangers=of_strangers)
+    if copies:
+        return tn("Drop {n} copy", "Drop {n} copies", copies)
+    return of_strangers if strangers else t("Nothing to drop")
+
+
+def _apply(project, shown, draft: Draft, planned) -> None:
+    version, ids = shown.state.version, shown.normals.ids
+    share = float(planned.proposed.mean()) if draft.how == AUTOMATIC else share_of(draft.how, draft.percent)
+    try:
+        state = drop_normals(
+            project,
+            ids[planned.strangers].tolist(),
+            how=draft.how,
+            share=share,
+            seen=ids[planned.strangers & planned.seen].tolist(),
+            copies=ids[planned.copies].tolist(),
+            author=author(),
+        )
+    except DN2Error as error:
+        st.session_state[FAILED] = error
+        return
+    first = int(np.flatnonzero(planned.leaves)[0])
+    words = tn("{n} normal dropped", "{n} normals dropped", int(planned.leaves.sum()))
+    done = md(t("{done}: version {version}.", done=words, version=number(state.version)))
+    note_change(project, version, state.version, int(ids[first]), done)
+    forget(project, kept=draft.kept)

@@ -1,0 +1,130 @@
+"""Near-duplicates among the normals, as pairs side by side."""
+
+import numpy as np
+import streamlit as st
+
+from pages.parts.browse import browse
+from pages.parts.clean_apply import apply_row
+from pages.parts.clean_draft import CUT_MOST, change
+from pages.parts.clean_trial import cutoff_of, foreseen, pairs_of
+from pages.parts.header import problem
+from pages.parts.results import Cells
+from pages.parts.service import past
+from pages.parts.text import md, number, show, t, tn
+from pages.parts.widgets import put
+
+SHOWN = 500  # pairs in the gallery, the closest ones
+
+
+def duplicates_view(project, shown, draft, planned) -> None:
+    """How many pairs there are, the cut-off, and whether the second of each is dropped."""
+    pairs, distances = pairs_of(shown, cutoff_of(shown, draft))
+    found, refused = foreseen(project, shown, planned)
+    _answer(pairs, planned, found, shown)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _cutoff(project, shown, draft)
+    with right:
+        put(dn2_clean_copies=draft.copies)
+        st.toggle(
+            t("Drop the second of each pair"),
+            key="dn2_clean_copies",
+            disabled=past(),
+            on_change=lambda: change(project, copies=st.session_state["dn2_clean_copies"]),
+            help=t(
+                "Copies count twice as neighbours: what resembles them passes more easily than the rest. They also "
+                "make the limit look surer than it is. Of each row of copies one stays."
+            ),
+        )
+        apply_row(project, shown, draft, planned, refused)
+    if refused is not None:
+        problem(refused)
+    if not len(pairs):
+        return
+    if len(pairs) > SHOWN:
+        st.caption(t("The {n} closest pairs:", n=number(SHOWN)))
+    browse(
+        project,
+        pair_cells(shown, pairs[:SHOWN], distances[:SHOWN], planned),
+        key="dn2_pairs",
+        height=520 if len(pairs) > 4 else 240,
+        group=2,
+    )
+
+
+def _answer(pairs: np.ndarray, planned, found, shown) -> None:
+    if not len(pairs):
+        nearest = float(np.sqrt(shown.loo.distances[:, 0].min())) / shown.spacing if shown.spacing > 0 else 0.0
+        closest = t("No pair is that close; the closest lies at {times}", times=md(_twice(nearest)))
+        st.markdown(f"#### {t('Are some normals copies of others?')} {closest}")
+        return
+    images = tn(
+        "{n} pair of {all} normals is near-identical",
+        "{n} pairs of {all} normals are near-identical",
+        len(pairs),
+        all=number(len(shown.normals)),
+    )
+    parts = [images]
+    copies = int(planned.copies.sum())
+    if copies:
+        parts.append(tn("{n} would be dropped", "{n} would be dropped", copies))
+        if found is not None and len(shown.scored):
+            parts.append(
+                tn(
+                    "with all that is on trial {n} verdict changes",
+                    "with all that is on trial {n} verdicts change",
+                    found.changed,
+                )
+            )
+    st.markdown(f"#### {t('Are some normals copies of others?')} {' · '.join(parts)}")
+
+
+def _cutoff(project, shown, draft) -> None:
+    if not shown.spacing > 0:
+        st.caption(t("Half of the normals are exact copies of another one, so only exact copies are listed."))
+        return
+    automatic = cutoff_of(shown, draft) / shown.spacing
+    put(dn2_clean_cut=min(CUT_MOST, round(automatic, 2)))
+    st.slider(
+        t("Closer than this multiple of the usual spacing"),
+        0.0,
+        CUT_MOST,
+        step=0.01,
+        format="%.2f x",
+        key="dn2_clean_cut",
+        on_change=lambda: change(project, cut=float(st.session_state["dn2_clean_cut"])),
+        help=t(
+            "The usual spacing is the distance from a normal to the nearest other one, for half of them less. "
+            "Copies that were saved anew lie far below it, at 0 are exact copies only."
+        ),
+    )
+    st.caption(
+        t("Automatic: a fifth of the usual distance to the tenth nearest normal.")
+        if draft.cut is None
+        else t("Your own cut-off: {cut} the usual spacing.", cut=_twice(draft.cut))
+    )
+
+
+def _twice(multiple: float) -> str:
+    """As the slider writes it, two digits behind the point."""
+    return t("{value} x", value=number(multiple, 2))
+
+
+def pair_cells(shown, pairs: np.ndarray, distances: np.ndarray, planned) -> Cells:
+    """The two of each pair one after the other, with their distance and what becomes of each."""
+    rows = pairs.ravel()
+    spacing = shown.spacing if shown.spacing > 0 else float("nan")
+    spreads = [_twice(float(one)) for one in np.repeat(distances.astype(np.float64) / spacing, 2)]
+    return Cells(
+        ids=shown.normals.ids[rows].tolist(),
+        captions=spreads,
+        tones=["review" if planned.leaves[row] else "normal" for row in rows.tolist()],
+        details=[show(shown.normals.names[row]) for row in rows.tolist()],
+        marks=[_mark(planned, row) for row in rows.tolist()],
+    )
+
+
+def _mark(planned, row: int) -> str:
+    if planned.copies[row]:
+        return t("copy: drop")
+    return t("drop") if planned.strangers[row] else ""
