@@ -58,8 +58,9 @@ def main() -> None:
         + f"\n\n{len(part.train):,} training and {len(part.test):,} test images. Images/s: the best of"
         f" {ROUNDS} rounds of {AT_ONCE} images, the networks taking turns; the machine was shared, so ratios matter"
         " more than absolutes.",
-        differs="- The paper uses a ResNet-101, and is reported to gain with depth (ResNet-50, -101, -152); their weights come"
-        " in no package, so the bundled EfficientNet-Lites stand here. Where the weights are there, `--networks resnet101` adds it.\n"
+        differs="- The paper uses a ResNet-101, and is reported to gain with depth (ResNet-50, -101, -152); their"
+        " weights come in no package, so the bundled EfficientNet-Lites stand here. Where they are there,"
+        " `--networks resnet101` adds it.\n"
         "- A part of the data: the first images, without a draw. On all of it the bundled network reaches more:"
         " [one_class.md](one_class.md).\n"
         "- The whole image is resized to the network's side, except where the table says resize and crop.",
