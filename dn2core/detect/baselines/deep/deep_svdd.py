@@ -14,7 +14,9 @@ from dn2core.detect.baselines.deep.training import Course, inputs, outputs, pixe
 from dn2core.detect.baselines.detector import Scorer, Training
 
 DIM = 32
-STEPS_COPYING, STEPS = 300, 500
+BATCH_COPYING = 64
+STEPS_COPYING, STEPS = 200, 400
+SHARE_COPYING = 0.4  # of the time
 AWAY = 0.1  # no coordinate of the centre is nearer to zero
 
 
@@ -29,15 +31,14 @@ def fit(normals: np.ndarray, training: Training) -> Scorer:
         x = inputs(images[rows], course.device)
         return reconstruction.l2(x, copier(x)).mean()
 
-    share = STEPS_COPYING / (STEPS_COPYING + STEPS)
-    course.train(copier, copying, steps=STEPS_COPYING, part=(0, share))
+    course.train(copier, copying, steps=STEPS_COPYING, batch=BATCH_COPYING, part=(0, SHARE_COPYING))
     first = outputs(normals, lambda images: encoder(inputs(images, course.device)))
     centre = torch.from_numpy(centre_of(first)).to(course.device)
 
     def distances(images: torch.Tensor) -> torch.Tensor:
         return ((encoder(inputs(images, course.device)) - centre) ** 2).sum(1)
 
-    course.train(encoder, lambda rows: distances(images[rows]).mean(), steps=STEPS, part=(share, 1))
+    course.train(encoder, lambda rows: distances(images[rows]).mean(), steps=STEPS, part=(SHARE_COPYING, 1))
     return lambda queries: outputs(queries, distances).astype(np.float64)
 
 

@@ -7,11 +7,9 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
-from torch.nn.functional import avg_pool2d, interpolate
 
 WINDOW = 11  # pixels a side
 K1, K2 = 0.01, 0.03
-SHOWN = 64  # pixels a side that the frozen network is shown
 STAGES = 2  # of EfficientNet-Lite0; two halvings of the side, 24 channels
 
 Distance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -24,8 +22,8 @@ def l2(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 def ssim(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Structural similarity of each channel, mean over all whole windows (Wang et al. 2004; uniform windows)."""
-    both = torch.cat([x, y, x * x, y * y, x * y])
-    mean_x, mean_y, xx, yy, xy = avg_pool2d(both, WINDOW, stride=1).chunk(5)
+    windows = _windows(x.shape[-1], x.device)
+    mean_x, mean_y, xx, yy, xy = (windows @ product @ windows.T for product in (x, y, x * x, y * y, x * y))
     c1, c2 = K1**2, K2**2
     covariance = xy - mean_x * mean_y
     variances = xx - mean_x**2 + yy - mean_y**2
@@ -54,7 +52,7 @@ def perceptual(device: torch.device) -> Distance:
     mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (backbone.mean, backbone.std))
 
     def maps(x: torch.Tensor) -> list[torch.Tensor]:
-        x = (interpolate(x, SHOWN, mode="bilinear", align_corners=False) - mean) / std
+        x = (x - mean) / std
         return [x := stage(x) for stage in stages]
 
     def distance(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -66,3 +64,10 @@ def perceptual(device: torch.device) -> Distance:
         )
 
     return distance
+
+
+def _windows(side: int, device: torch.device) -> torch.Tensor:
+    """(side - WINDOW + 1, side): each row averages over one window; a product is quicker than pooling."""
+    count = side - WINDOW + 1
+    near = torch.arange(side, device=device) - torch.arange(count, device=device)[:, None]
+    return ((near >= 0) & (near < WINDOW)).float() / WINDOW
