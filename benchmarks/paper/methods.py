@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _measure(detector: Detector, normal: int, args, sets: dict, kept: Path) -> None:
-    """One method with one class as the normal one; a failure is kept, too."""
+    """One method with one class as the normal one; a failure is told and not kept."""
     if detector.sees not in sets:
         sets[detector.sees] = _features(args.data) if detector.sees == "features" else _images(args.data)
     train, train_labels, test, test_labels = sets[detector.sees]
@@ -53,17 +53,19 @@ def _measure(detector: Detector, normal: int, args, sets: dict, kept: Path) -> N
         seconds=args.seconds if detector.trains else PATIENT,
         threads=int(os.environ.get("OMP_NUM_THREADS", 1)),
     )
+    if got.error:
+        print(f"{detector.title}, {CLASSES[normal]}: {got.error}", flush=True)
+        return
     good = test_labels == normal
     told = {
-        "roc_auc": None if got.error else roc_auc(got.scores[good], got.scores[~good]),
-        "error": got.error,
+        "roc_auc": roc_auc(got.scores[good], got.scores[~good]),
         "fit_seconds": got.fit_seconds,
         "score_seconds": got.score_seconds,
         "scored": len(test),
         "memory_bytes": got.memory_bytes,
         "notes": got.notes,
     }
-    print(f"{detector.title}, {CLASSES[normal]}: {got.error or percent(told['roc_auc'])}", flush=True)
+    print(f"{detector.title}, {CLASSES[normal]}: {percent(told['roc_auc'])}", flush=True)
     kept.parent.mkdir(parents=True, exist_ok=True)
     unfinished = kept.with_suffix(f".{os.getpid()}.part")
     unfinished.write_text(json.dumps(told))
@@ -73,7 +75,7 @@ def _measure(detector: Detector, normal: int, args, sets: dict, kept: Path) -> N
 def report(args) -> None:
     """The page and the plot of all that was measured with this number of images and this time."""
     found = {name: _measured(detector, args) for name, detector in DETECTORS.items()}
-    whole = {name: runs for name, runs in found.items() if len(runs) == len(CLASSES) and not _failed(runs)}
+    whole = {name: runs for name, runs in found.items() if len(runs) == len(CLASSES)}
     if DN2 not in whole:
         print(f"{DETECTORS[DN2].title} is not measured for all classes yet: no page is written.")
         return
@@ -157,14 +159,11 @@ def _verdict(whole: dict[str, list[dict]]) -> str:
 
 
 def _missing(found: dict[str, list[dict]], whole: dict[str, list[dict]]) -> str:
-    lines = []
-    for name, runs in found.items():
-        failed = _failed(runs)
-        if failed:
-            lines.append(f"{DETECTORS[name].title} failed with {len(failed)} classes: {failed[0]['error']}")
-        elif name not in whole:
-            lines.append(f"{DETECTORS[name].title}: {len(runs)} of {len(CLASSES)} classes measured so far.")
-    return "".join(f"\n\n{line}" for line in lines)
+    return "".join(
+        f"\n\n{DETECTORS[name].title}: {len(runs)} of {len(CLASSES)} classes measured so far."
+        for name, runs in found.items()
+        if name not in whole
+    )
 
 
 def _measured(detector: Detector, args) -> list[dict]:
@@ -175,10 +174,6 @@ def _measured(detector: Detector, args) -> list[dict]:
 def _kept(detector: Detector, normal: int, args) -> Path:
     budget = f"-{args.seconds:g}s" if detector.trains else ""
     return CACHE / NAME / f"{detector.name}-{normal}-{args.train}{budget}.json"
-
-
-def _failed(runs: list[dict]) -> list[dict]:
-    return [run for run in runs if run["error"]]
 
 
 def _mean(runs: list[dict], key: str) -> float:
