@@ -9,7 +9,7 @@ from pathlib import Path
 from dn2core.errors import NotFound, StorageError, sentence
 from dn2core.project.catalogue import Database, Tables, dump
 
-LANES = {"intake": "compute", "reencode": "compute", "map": "projection"}
+LANES = {"intake": "compute", "reencode": "compute", "map": "projection", "compare": "comparison"}
 ATTEMPTS = 3
 KEPT = 1000  # ended jobs
 STALLED_SECONDS = 180  # without a sign of life from a job that counts images

@@ -64,8 +64,10 @@ class Progress:
     def flush(self) -> None:
         self._report()
 
-    def check(self) -> None:
-        """Call between chunks, when all that was done is saved.
+    def check(self, *, midway: bool = False) -> None:
+        """Call between chunks, when all that was done is saved; or often, `midway`, in a chunk that may be long.
+
+        Midway nobody is let go first: the chunk would have to be done again.
 
         Raises:
             Stopped: on the user's word.
@@ -73,9 +75,12 @@ class Progress:
         """
         if self._interrupted():
             raise Interrupted
-        self._report()
+        if not midway or time.monotonic() - self._last_report >= REPORT_SECONDS:
+            self._report()
         if self._cancelled:
             raise Stopped
+        if midway:
+            return
         if time.monotonic() - self._began > TURN_SECONDS and self._jobs.others_wait(self._job_id):
             raise Interrupted
 

@@ -1,5 +1,6 @@
 """All images anew through another network, while the old one still serves."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -50,20 +51,13 @@ def encode_missing(project: Project, encoder, progress: Progress) -> tuple[int, 
         total = db.execute("SELECT count(*) FROM images").fetchone()[0]
         missing = _missing(db, encoder.fingerprint)
     progress.stage("encoding", done=total - len(missing), total=total)
-    sources = [Source(str(row["id"]), row["sha256"], row["bytes"], _reader(project, row)) for row in missing]
-    views = check_all(
-        sources,
-        limits=project.limits,
-        at_least=encoder.decode_side,
-        prepare=lambda _source, _sha256, _data, decoded: encoder.view(decoded.image),
-    )
     chunk, lost = {}, set()
-    for source, view in views:
+    for image_id, view in views(project, missing, encoder):
         progress.beat()
-        if isinstance(view, Rejected):
-            lost.add(int(source.key))
+        if view is None:
+            lost.add(image_id)
         else:
-            chunk[int(source.key)] = view
+            chunk[image_id] = view
         if len(chunk) == CHUNK:
             _save(project, encoder, chunk)
             progress.advance(len(chunk))
@@ -74,6 +68,23 @@ def encode_missing(project: Project, encoder, progress: Progress) -> tuple[int, 
         progress.advance(len(chunk))
     progress.check()
     return len(missing) - len(lost), lost
+
+
+def views(project: Project, images: list, encoder) -> Iterator[tuple[int, np.ndarray | None]]:
+    """What `encoder` sees of stored images, as (image id, pixels); None for one that cannot be read.
+
+    Args:
+        images: rows with id, sha256, format and bytes.
+    """
+    sources = [Source(str(row["id"]), row["sha256"], row["bytes"], _reader(project, row)) for row in images]
+    checked = check_all(
+        sources,
+        limits=project.limits,
+        at_least=encoder.decode_side,
+        prepare=lambda _source, _sha256, _data, decoded: encoder.view(decoded.image),
+    )
+    for source, view in checked:
+        yield int(source.key), None if isinstance(view, Rejected) else view
 
 
 def _missing(db, fingerprint: str) -> list:

@@ -124,8 +124,8 @@ class Service:
             self._pauses[lane] = 0 if healthy else min(LONGEST_PAUSE_SECONDS, 2 * self._pauses.get(lane, 0) + 0.5)
         if time.monotonic() - self._started.get(lane, -LONGEST_PAUSE_SECONDS) < self._pauses.get(lane, 0):
             return
-        # The drawing of maps is rare and its libraries are large: that worker waits for its first job.
-        if lane == "compute" or any(job.kind == "map" for job in self.store.jobs.active()):
+        # The work of the other lanes is rare and its libraries are large: those workers wait for their first job.
+        if lane == "compute" or any(LANES[job.kind] == lane for job in self.store.jobs.active()):
             self._started[lane] = time.monotonic()
             self._workers[lane] = self._start(lane)
 

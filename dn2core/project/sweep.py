@@ -28,9 +28,10 @@ def _sweep_project(project: Project) -> None:
     for kind in ("originals", "thumbs"):
         _remove((project.folder / kind).glob(f"*/{TEMPORARY}*"), UNFINISHED_SECONDS)
     with project.db.read() as db:
-        named = {row["file"] for table in ("chunks", "maps") for row in db.execute(f"SELECT file FROM {table}")}
+        tables = ("chunks", "maps", "comparisons")
+        named = {row["file"] for table in tables for row in db.execute(f"SELECT file FROM {table}")}
         open_ids = [row["id"] for row in db.execute("SELECT id FROM batches WHERE job_id IS NULL")]
-    for kind in ("vectors", "maps"):
+    for kind in ("vectors", "maps", "comparisons"):
         _remove((p for p in (project.folder / kind).glob("*") if p.name not in named), UNFINISHED_SECONDS)
     busy = {str(batch) for batch in project.unfinished()}
     incoming = project.folder / "incoming"

@@ -1,7 +1,6 @@
 """The process that does the long work, one for each lane; see `main`."""
 
 import logging
-import os
 import signal
 import sys
 import threading
@@ -12,13 +11,19 @@ from pathlib import Path
 import numpy as np
 
 from dn2core.errors import DN2Error
-from dn2core.project import intake, maps, reencode
+from dn2core.project import comparing, intake, maps, reencode
 from dn2core.project.jobs import LANES, Job
+from dn2core.project.lifeline import end_with_parent
 from dn2core.project.progress import Interrupted, Progress, Stopped
 from dn2core.project.store import Store
 from dn2core.project.sweep import sweep
 
-KINDS: dict[str, Callable] = {"intake": intake.run, "reencode": reencode.run, "map": maps.run}
+KINDS: dict[str, Callable] = {
+    "intake": intake.run,
+    "reencode": reencode.run,
+    "map": maps.run,
+    "compare": comparing.run,
+}
 POLL_SECONDS = 0.15
 
 log = logging.getLogger("dn2.worker")
@@ -61,7 +66,7 @@ def main(data: str, lane: str) -> None:
     ending = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: ending.set())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     store = Store(Path(data))
     if lane == "compute":
         sweep(store)
@@ -72,13 +77,6 @@ def main(data: str, lane: str) -> None:
             ending.wait(POLL_SECONDS)
         else:
             run_job(store, job, ending.is_set)
-
-
-def _end_with_parent() -> None:
-    """The parent holds the other end of stdin: when it is gone, so are we."""
-    while os.read(0, 1):  # not sys.stdin: at the end its lock, held here, would abort the process
-        pass
-    os._exit(0)
 
 
 def _warm_up(store: Store) -> None:
