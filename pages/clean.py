@@ -3,17 +3,19 @@
 import streamlit as st
 
 from pages.parts.audit import audit_view
+from pages.parts.clean_decide import decide_bar
 from pages.parts.clean_draft import draft_of, plan
+from pages.parts.clean_effect import turned
 from pages.parts.clean_trial import cleaned, cutoff_of, foreseen, pairs_of
 from pages.parts.detail import open_detail
-from pages.parts.duplicates import duplicates_view
+from pages.parts.duplicates import duplicates_view, paired
 from pages.parts.header import empty_state, need_project, problem, project_header
 from pages.parts.impact import changed_normals
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.opened import wanted_image
 from pages.parts.results import judged_item
 from pages.parts.service import current_project, snapshot
-from pages.parts.suspects import decide_bar, ranked, suspects_view
+from pages.parts.suspects import ranked, suspects_view
 from pages.parts.text import t
 from pages.parts.widgets import put
 
@@ -63,19 +65,14 @@ def clean() -> None:
 
 
 def _opened(project, shown, cleaning, planned, draft, wanted: int, part: str) -> None:
-    """A suspect with the ways to decide on it; any other image as everywhere."""
-    position = shown.normals.position(wanted)
-    if position is not None and part == "strangers" and cleaning is not None:
-        order = ranked(shown, cleaning)
-        decide_bar(project, shown, draft, planned, position, order)
-        open_detail(project, shown, wanted, order)
-        return
-    order = []
+    """A suspect or a copy with the ways to decide on it; any other image as everywhere."""
+    position, order = shown.normals.position(wanted), []
     if position is None:
         found, _ = foreseen(project, shown, planned)
-        if found is not None:
-            turned = [*found.appearing, *found.cleared]
-            order = [int(shown.scored.ids[at]) for at in turned]
+        order = turned(shown, found) if found is not None else []
+    elif part != "audit":
+        order = paired(shown, draft) if part == "copies" else ranked(shown, cleaning) if cleaning else []
+        decide_bar(project, shown, draft, planned, position, order)
     open_detail(project, shown, wanted, order)
 
 

@@ -20,8 +20,9 @@ def audit_view(project, shown) -> None:
     """How often each normal is somebody's nearest neighbour, as three ranked lists; one opened shows its effect."""
     k = shown.judge().k
     made, effects, refused = _audited(shown, k, repr((shown.generation, k)))
-    _answer(made, shown, k)
-    which = _which(made)
+    _answer(made, k)
+    which = _asked()
+    _switch(which, made)
     if which == "effects":
         st.caption(
             t(
@@ -103,7 +104,7 @@ def _audited(_shown, k: int, key: str) -> tuple[Audit, Effects | None, Refused |
         return made, None, error
 
 
-def _answer(made: Audit, shown, k: int) -> None:
+def _answer(made: Audit, k: int) -> None:
     most = int(made.occurrences.max())
     parts = [
         tn(
@@ -127,9 +128,12 @@ def _answer(made: Audit, shown, k: int) -> None:
     )
 
 
-def _which(made: Audit) -> str:
+def _asked() -> str:
     word = st.query_params.get("list", LISTS[0])
-    which = word if word in LISTS else LISTS[0]
+    return word if word in LISTS else LISTS[0]
+
+
+def _switch(which: str, made: Audit) -> None:
     words = {
         "hubs": t("Most used"),
         "effects": t("Effect of removing one"),
@@ -145,7 +149,6 @@ def _which(made: Audit) -> str:
         label_visibility="collapsed",
         on_change=_listed,
     )
-    return which
 
 
 def _listed() -> None:

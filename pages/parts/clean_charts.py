@@ -53,12 +53,12 @@ def before_after(before: np.ndarray, after: np.ndarray, limits: tuple[float, flo
 
 
 def bins(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Edges over both, fine enough for those that stay, however far the strangers stretch the axis."""
+    """Edges over both, fine enough for most of those that stay, however far the others stretch the axis."""
     values = np.concatenate([before, after])
     low, high = float(values.min()), float(values.max())
     span = high - low if high > low else max(abs(low), 1e-6)
-    inner = float(np.ptp(after)) if len(after) else 0.0
-    width = max(span / 120, (inner or span) / 20)
+    inner = float(np.ptp(np.quantile(after, [0, 0.9]))) if len(after) else 0.0
+    width = max(span / 120, (inner or span) / 18)
     count = int(np.ceil(span / width + 1e-9))
     edges = low + width * np.arange(count + 1)
     edges[-1] = max(edges[-1], high)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import streamlit as st
 
 from pages.parts.browse import browse
@@ -39,11 +40,10 @@ def effect(project, shown, planned, found) -> None:
         "cleared": tn("{n} flag vanishes", "{n} flags vanish", len(found.cleared)),
     }
     for name, heading in words.items():
-        positions = getattr(found, name)
-        if not len(positions):
+        if not len(getattr(found, name)):
             continue
         st.markdown(f"**{heading}**", help=t("Under each: its multiple of the usual spacing after dropping."))
-        order = most_unusual_first(found.after.scores, positions)
+        order = most_unusual_first(found.after.scores, getattr(found, name))
         browse(
             project,
             replace(cells(shown, found.after, order), captions=many_times(found.after.multiples[order])),
@@ -51,3 +51,9 @@ def effect(project, shown, planned, found) -> None:
             height=380 if len(order) > 8 else 220,
             cell=132,
         )
+
+
+def turned(shown, found) -> list[int]:
+    """Item ids of the scored images whose flag would change, in the order of their galleries."""
+    parts = [most_unusual_first(found.after.scores, positions) for positions in (found.appearing, found.cleared)]
+    return shown.scored.ids[np.concatenate(parts)].tolist()

@@ -5,6 +5,7 @@ import streamlit as st
 
 from pages.parts.browse import browse
 from pages.parts.clean_apply import apply_row
+from pages.parts.clean_decide import decision_keys, fates
 from pages.parts.clean_draft import CUT_MOST, change
 from pages.parts.clean_trial import cutoff_of, foreseen, pairs_of
 from pages.parts.header import problem
@@ -45,11 +46,18 @@ def duplicates_view(project, shown, draft, planned) -> None:
         st.caption(t("The {n} closest pairs:", n=number(SHOWN)))
     browse(
         project,
-        pair_cells(shown, pairs[:SHOWN], distances[:SHOWN], planned),
+        pair_cells(shown, pairs[:SHOWN], distances[:SHOWN], draft, planned),
         key="dn2_pairs",
-        height=520 if len(pairs) > 4 else 240,
+        height=520 if len(pairs) > 3 else 240,
         group=2,
+        **decision_keys(project, shown),
     )
+
+
+def paired(shown, draft) -> list[int]:
+    """Item ids of all near-duplicates in the order of their pairs, each once."""
+    pairs, _ = pairs_of(shown, cutoff_of(shown, draft))
+    return list(dict.fromkeys(shown.normals.ids[pairs[:SHOWN].ravel()].tolist()))
 
 
 def _answer(pairs: np.ndarray, planned, found, shown) -> None:
@@ -110,7 +118,7 @@ def _twice(multiple: float) -> str:
     return t("{value} x", value=number(multiple, 2))
 
 
-def pair_cells(shown, pairs: np.ndarray, distances: np.ndarray, planned) -> Cells:
+def pair_cells(shown, pairs: np.ndarray, distances: np.ndarray, draft, planned) -> Cells:
     """The two of each pair one after the other, with their distance and what becomes of each."""
     rows = pairs.ravel()
     spacing = shown.spacing if shown.spacing > 0 else float("nan")
@@ -120,11 +128,5 @@ def pair_cells(shown, pairs: np.ndarray, distances: np.ndarray, planned) -> Cell
         captions=spreads,
         tones=["review" if planned.leaves[row] else "normal" for row in rows.tolist()],
         details=[show(shown.normals.names[row]) for row in rows.tolist()],
-        marks=[_mark(planned, row) for row in rows.tolist()],
+        marks=fates(shown, draft, planned, rows),
     )
-
-
-def _mark(planned, row: int) -> str:
-    if planned.copies[row]:
-        return t("copy: drop")
-    return t("drop") if planned.strangers[row] else ""

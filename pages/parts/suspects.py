@@ -8,16 +8,16 @@ from dn2core.project.cleaning import AUTOMATIC, HALF, OWN
 from pages.parts.browse import browse
 from pages.parts.clean_apply import apply_row
 from pages.parts.clean_charts import before_after
-from pages.parts.clean_draft import MOST, change, decide
+from pages.parts.clean_decide import decision_keys, fates
+from pages.parts.clean_draft import MOST, change
 from pages.parts.clean_effect import effect
 from pages.parts.clean_trial import HANDFUL, foreseen
 from pages.parts.clean_words import estimate_words, why_words
 from pages.parts.header import problem
 from pages.parts.look import plot_config, raw, times
-from pages.parts.opened import turn_to
 from pages.parts.results import Cells, many_times
 from pages.parts.service import past
-from pages.parts.text import md, number, show, t, tn
+from pages.parts.text import number, show, t, tn
 from pages.parts.widgets import put
 
 
@@ -56,60 +56,6 @@ def suspects_view(project, shown, draft, cleaning, planned) -> None:
 def ranked(shown, cleaning) -> list[int]:
     """Item ids of the normals, the most suspicious first, whatever becomes of them: nothing moves."""
     return shown.normals.ids[cleaning.order].tolist()
-
-
-def decide_bar(project, shown, draft, planned, position: int, order: list[int]) -> None:
-    """Over an opened suspect: what would become of it, and the ways to decide."""
-    item_id, image_id = int(shown.normals.ids[position]), int(shown.normals.image_ids[position])
-    at = order.index(item_id)
-    following = order[at + 1] if at + 1 < len(order) else None
-    with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small", key="dn2_decide"):
-        st.markdown(md(_fate(draft, planned, position, image_id)), width="stretch")
-        if past():
-            return
-        decided = image_id in draft.kept | draft.dropped
-        for key, word, icon, drop, shortcut in (
-            ("drop", t("No good part: drop it"), ":material/playlist_remove:", True, "D"),
-            ("keep", t("Good part: keep it"), ":material/thumb_up:", False, "K"),
-        ):
-            st.button(
-                word,
-                key=f"dn2_decide_{key}",
-                icon=icon,
-                shortcut=shortcut,
-                type="primary" if image_id in (draft.dropped if drop else draft.kept) else "secondary",
-                on_click=_decided,
-                args=(project, image_id, drop, following),
-            )
-        if decided:
-            st.button(
-                t("As proposed"),
-                key="dn2_decide_none",
-                icon=":material/undo:",
-                type="tertiary",
-                on_click=decide,
-                args=(project, [image_id], None),
-            )
-    if not planned.proposed[position] and not decided:
-        st.caption(t("Nothing is dropped before Apply on the Clean page."))
-
-
-def _decided(project, image_id: int, drop: bool, following: int | None) -> None:
-    decide(project, [image_id], drop)
-    if following is not None:
-        turn_to(following)
-
-
-def _fate(draft, planned, position: int, image_id: int) -> str:
-    if image_id in draft.dropped:
-        return t("You drop it: no good part.")
-    if image_id in draft.kept:
-        return t("You keep it: a good part.")
-    if planned.strangers[position]:
-        return t("It stands out and would be dropped.")
-    if planned.copies[position]:
-        return t("It would be dropped as a near-duplicate.")
-    return t("It would stay.")
 
 
 def _answer(cleaning, planned, found, shown) -> None:
@@ -204,17 +150,8 @@ def _gallery(project, shown, draft, cleaning, planned) -> None:
         suspect_cells(shown, draft, cleaning, planned),
         key="dn2_suspects",
         height=400 if n > 12 else 240,
-        keys="" if past() else "DK",
-        pressed=lambda presses: _pressed(project, shown, presses),
+        **decision_keys(project, shown),
     )
-
-
-def _pressed(project, shown, presses: list[tuple[str, int]]) -> None:
-    for letter, item_id in presses:
-        position = shown.normals.position(item_id)
-        if position is not None:
-            decide(project, [int(shown.normals.image_ids[position])], letter == "D")
-    st.rerun()
 
 
 def suspect_cells(shown, draft, cleaning, planned) -> Cells:
@@ -222,21 +159,10 @@ def suspect_cells(shown, draft, cleaning, planned) -> Cells:
     order, spacing = cleaning.order, shown.spacing
     distances = np.sqrt(cleaning.scores[order], dtype=np.float64)
     spreads = many_times(distances / spacing) if spacing > 0 else [times(float("nan"))] * len(order)
-    marks = [_mark(draft, planned, at, int(shown.normals.image_ids[at])) for at in order.tolist()]
     return Cells(
         ids=ranked(shown, cleaning),
         captions=spreads,
         tones=["review" if planned.leaves[at] else "normal" for at in order.tolist()],
         details=[show(shown.normals.names[at]) for at in order.tolist()],
-        marks=marks,
+        marks=fates(shown, draft, planned, order),
     )
-
-
-def _mark(draft, planned, at: int, image_id: int) -> str:
-    if image_id in draft.dropped:
-        return t("dropped by you")
-    if image_id in draft.kept:
-        return t("kept by you")
-    if planned.strangers[at]:
-        return t("drop")
-    return t("copy: drop") if planned.copies[at] else ""
