@@ -1,39 +1,20 @@
-"""The bank of the normals' vectors and the exact search in it. The only module that knows FAISS."""
+"""The bank of the normals' vectors and the search in it: exact, or in large banks among few candidates."""
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
 
+from dn2core.detect.approximate import Shortlist
+from dn2core.detect.faiss_loader import faiss
 from dn2core.errors import Refused
 
+EXACT_UP_TO = 200_000  # vectors; larger banks are searched among candidates, see benchmarks/growth.md
+RECALL_WANTED = 0.99  # of the true neighbours
+RECALL_LEAST = 0.98  # below, a search is exact whatever the size
+RECALL_K = 50
+RECALL_SAMPLE = 500  # vectors of the bank
 
-def _load_faiss():
-    """FAISS, whose wheel brings an OpenBLAS of 2021 that takes newer x86 processors for a Pentium 4.
-
-    Told which kernels the processor can run, it searches four times as fast. OpenBLAS reads the setting
-    while it is loaded, so it is there for that moment only; a setting of the user's own stays in force.
-    """
-    name = "OPENBLAS_CORETYPE"
-    try:
-        from numpy._core._multiarray_umath import __cpu_features__ as can
-    except ImportError:
-        can = {}
-    core = "SkylakeX" if can.get("AVX512_SKX") else "Haswell" if can.get("AVX2") and can.get("FMA3") else None
-    if core is None or name in os.environ:
-        import faiss
-
-        return faiss
-    os.environ[name] = core
-    try:
-        import faiss
-    finally:
-        del os.environ[name]
-    return faiss
-
-
-faiss = _load_faiss()
-
+_PROBES = (32, 64, 128, 256)  # cells looked at, the first that finds enough
 _SPARE = 14  # candidates beyond k; fewer leave more queries to be searched a second time
 _CELLS = 1 << 22  # (query, candidate) pairs held at once
 _LARGEST = 1e37  # squared norms up to here keep every squared distance inside float32
@@ -54,23 +35,48 @@ class Found:
     k_asked: int
 
 
+@dataclass(frozen=True)
+class Recall:
+    """How many of the true nearest neighbours an approximate search finds, measured on the bank's own vectors.
+
+    share: of the `k` nearest others of each of `sample` vectors, 0 to 1; one that is found in place of another at
+        the same distance counts.
+    """
+
+    share: float
+    k: int
+    sample: int
+
+
 class Bank:
-    """Exact nearest-neighbour search by squared L2 distance.
+    """Nearest-neighbour search by squared L2 distance.
+
+    Up to `EXACT_UP_TO` vectors the search is exact. Beyond, it is approximate: the distances of what is found are
+    exact, but some neighbours may be missed, as `recall` tells.
 
     Args:
         features: (n, d) numbers, n >= 1; kept as float32.
         normalise: scale every vector, here and in queries, to unit length.
             A vector of zeros has no direction and stays as it is: its squared
             distance is 0 to another one like it and 1 to everything else.
+        approximate: whether to search among candidates; by default where there are more than `EXACT_UP_TO`.
+            Where less than `RECALL_LEAST` of the neighbours would be found, the search is exact all the same.
+
+    Attributes:
+        recall: None where the search is exact.
 
     Raises:
         Refused: when there is no vector, a shape is wrong, or a number is not finite or beyond float32.
     """
 
-    def __init__(self, features: np.ndarray, *, normalise: bool = False):
+    def __init__(self, features: np.ndarray, *, normalise: bool = False, approximate: bool | None = None):
         features = _checked(features, dim=None)
         # A copy: whoever changes the array later must not change the bank.
         self._keep(_prepared(features, normalise) if normalise else features.copy(), normalise)
+        if self.n > EXACT_UP_TO if approximate is None else approximate:
+            self._approximate()
+        if self.recall is None:
+            self._exact()
 
     def _keep(self, features: np.ndarray, normalise: bool) -> None:
         if len(features) == 0:
@@ -78,12 +84,39 @@ class Bank:
         self.normalise = normalise
         self.features = features
         self.features.setflags(write=False)
+        self.recall: Recall | None = None
+        self._shortlist: Shortlist | None = None
+
+    def _exact(self) -> None:
+        self._shortlist = None
         # FAISS gets them around their mean: the shorter vectors are, the less its rounding hides.
         self._mean = self.features.mean(axis=0, dtype=np.float64).astype(np.float32)
         centred = self.features - self._mean
         self._largest_norm = float(_squared_norms(centred).max())
         self._index = faiss.IndexFlatL2(self.dim)
         self._index.add(centred)
+
+    def _approximate(self) -> None:
+        """Search among candidates from now on, unless too many neighbours would be missed."""
+        if self.n <= RECALL_K:
+            return
+        rows = np.sort(np.random.default_rng(0).choice(self.n, min(RECALL_SAMPLE, self.n), replace=False))
+        farthest = self._farthest_of(rows)
+        self._shortlist, self._trained_on = Shortlist.of(self.features), self.n
+        for self._probes in _PROBES:
+            near = self.search_others(rows, RECALL_K).distances
+            share = float((near <= farthest[:, None]).mean())
+            if share >= RECALL_WANTED:
+                break
+        if share >= RECALL_LEAST:
+            self.recall = Recall(share, RECALL_K, len(rows))
+
+    def _farthest_of(self, rows: np.ndarray) -> np.ndarray:
+        """(r,) float32 squared distance of some of the bank's own vectors to the last of their `RECALL_K` nearest."""
+        at = faiss.knn(self.features[rows], self.features, min(self.n, RECALL_K + 1 + _SPARE))[1]
+        near = self._distances(self.features[rows], at)
+        near[at == rows[:, None]] = np.inf
+        return np.sort(near, axis=1)[:, RECALL_K - 1]
 
     @property
     def n(self) -> int:
@@ -108,7 +141,9 @@ class Bank:
     def changed(self, keep: np.ndarray, added: np.ndarray | None = None) -> "Bank":
         """A bank of some vectors of this one, in their order, and of new ones behind them.
 
-        Bit for bit the bank that all their raw vectors would make; only the new ones are normalised.
+        Bit for bit the bank that all their raw vectors would make, where its search is exact; only the new ones are
+        normalised. An approximate search keeps its cells, and the recall that was measured with them, until the
+        bank has grown by a quarter.
 
         Args:
             keep: (n,) bool, the vectors that stay.
@@ -125,7 +160,18 @@ class Bank:
             parts.append(self.prepare(added))
         bank = Bank.__new__(Bank)
         bank._keep(np.concatenate(parts) if len(parts) > 1 else parts[0], self.normalise)
+        if self.recall is not None and self._fits(bank.n):
+            bank.recall, bank._probes, bank._trained_on = self.recall, self._probes, self._trained_on
+            bank._shortlist = self._shortlist.changed(keep, *parts[1:])
+        elif bank.n > EXACT_UP_TO:
+            bank._approximate()
+        if bank.recall is None:
+            bank._exact()
         return bank
+
+    def _fits(self, n: int) -> bool:
+        """Whether cells that were made for this bank serve one of n vectors, which has some use of them."""
+        return self._trained_on // 2 <= n <= self._trained_on * 5 // 4
 
     def search(self, queries: np.ndarray, k: int) -> Found:
         """The k nearest vectors of the bank for each of (q, d) queries.
@@ -164,20 +210,51 @@ class Bank:
         used = min(int(k), self.n)
         distances = np.empty((len(queries), used), np.float32)
         indices = np.empty((len(queries), used), np.int64)
-        waiting, width = np.arange(len(queries)), min(self.n, used + _SPARE)
+        waiting, effort = np.arange(len(queries)), 1
         while len(waiting):
             again = []
-            step = max(1, _CELLS // width)
+            step = self._at_once(used, effort)
             for start in range(0, len(waiting), step):
                 rows = waiting[start : start + step]
                 asked = queries if len(rows) == len(queries) else queries[rows]
-                near, at, certain = self._candidates(asked, used, width)
+                near, at, certain = self._candidates(asked, used, effort)
                 distances[rows], indices[rows] = near, at
                 again.append(rows[~certain])
-            waiting, width = np.concatenate(again), min(self.n, 8 * width)
+            waiting, effort = np.concatenate(again), 8 * effort
         return Found(distances, indices, used, int(k))
 
-    def _candidates(self, queries: np.ndarray, k: int, width: int):
+    def _at_once(self, k: int, effort: int) -> int:
+        """How many queries to search for together."""
+        if self._shortlist is not None:
+            return max(1, _CELLS // max(self._listed(k), self._shortlist.cells))
+        return max(1, _CELLS // self._width(k, effort))
+
+    def _candidates(self, queries: np.ndarray, k: int, effort: int):
+        """The k nearest among candidates, and for which queries that will do; the others need more effort."""
+        if self._shortlist is None:
+            return self._certain(queries, k, self._width(k, effort))
+        at = self._shortlist.near(queries, self._listed(k), self._probes * effort)
+        near = self._distances(queries, np.maximum(at, 0))
+        near[at < 0] = np.inf
+        near, at = _sorted(near, at, k)
+        return near, at, at[:, -1] >= 0
+
+    def _width(self, k: int, effort: int) -> int:
+        return min(self.n, (k + _SPARE) * effort)
+
+    def _listed(self, k: int) -> int:
+        """Candidates by their few numbers: enough that those nearest in all numbers are among them."""
+        return min(self.n, 4 * k + 100)
+
+    def _distances(self, queries: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """(q, c) float32 from the vectors as they are, one by one."""
+        near = np.empty(at.shape, np.float32)
+        faiss.fvec_L2sqr_by_idx(
+            *map(faiss.swig_ptr, (near, queries, self.features, at)), self.dim, len(queries), at.shape[1]
+        )
+        return near
+
+    def _certain(self, queries: np.ndarray, k: int, width: int):
         """The k nearest among `width` candidates, and for which queries no other vector can be nearer.
 
         FAISS ranks many queries at once by norms and products, whose rounding depends on the batch
@@ -190,11 +267,7 @@ class Bank:
         else:
             centred = queries - self._mean
             ranked, at = self._index.search(centred, width)
-        near = np.empty(at.shape, np.float32)
-        faiss.fvec_L2sqr_by_idx(
-            *map(faiss.swig_ptr, (near, queries, self.features, at)), self.dim, len(queries), at.shape[1]
-        )
-        near, at = _sorted(near, at, k)
+        near, at = _sorted(self._distances(queries, at), at, k)
         if width == self.n:
             return near, at, np.ones(len(queries), bool)
         return near, at, near[:, -1] < self._at_least(ranked[:, -1], _squared_norms(centred))

@@ -100,8 +100,8 @@ def test_near_copies_are_answered_without_looking_at_all(monkeypatch):
     """Many frames of one scene: long vectors, short distances between them."""
     rng = np.random.default_rng(5)
     bank = Bank(rng.gamma(0.5, size=(1, 256)) + 0.01 * rng.normal(size=(2000, 256)), normalise=True)
-    widths, real = [], Bank._candidates
-    monkeypatch.setattr(Bank, "_candidates", lambda self, *args: (widths.append(args[2]), real(self, *args))[1])
+    widths, real = [], Bank._certain
+    monkeypatch.setattr(Bank, "_certain", lambda self, *args: (widths.append(args[2]), real(self, *args))[1])
     bank.search(bank.features, 5)
     assert set(widths) < {5 + 14, 8 * (5 + 14)}
 
