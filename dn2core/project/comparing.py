@@ -17,10 +17,9 @@ from dn2core.detect.baselines import DETECTORS, DN2, Detector, detector_of
 from dn2core.errors import DN2Error, Refused, sentence
 from dn2core.explore.comparison import Compared, compared
 from dn2core.features.backbones import BACKBONES, backbone_of
-from dn2core.project import fsio, reencode
+from dn2core.project import encoders, fsio, reencode
 from dn2core.project.catalogue import dump
 from dn2core.project.detector_process import Outcome, run_detector
-from dn2core.project.encoders import encoder_for
 from dn2core.project.jobs import Job
 from dn2core.project.labels import labels, labels_of
 from dn2core.project.paths import below
@@ -233,8 +232,8 @@ class _Given:
         """Normals and scored images, (n, d) and (q, d) float32 as the project's network gave them."""
         return tuple(self.project.features(ids.tolist(), self.view.state.fingerprint) for ids in self._image_ids)
 
-    def pictures(self, told: Told) -> tuple[np.ndarray, np.ndarray]:
-        """(n, SIDE, SIDE, 3) and (q, SIDE, SIDE, 3) uint8, the whole image each; and who is readable, (q,) bool."""
+    def pictures(self, told: Told) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(n, SIDE, SIDE, 3) of the readable normals and (q, SIDE, SIDE, 3) uint8; which of those are readable."""
         if not hasattr(self, "_pictures"):
             ids = np.concatenate([self.normal_ids, self.ids]).tolist()
             pictures, readable = np.zeros((len(ids), SIDE, SIDE, 3), np.uint8), np.zeros(len(ids), bool)
@@ -249,7 +248,7 @@ class _Given:
     def encoded(self, backbone: str, told: Told) -> tuple[tuple, int, float]:
         """As `pictures`, with the features of another network; how many were made for that, in how many seconds."""
         state = self.view.state
-        encoder = encoder_for(backbone, state.preset, self.project.weights_dir)
+        encoder = encoders.encoder_for(backbone, state.preset, self.project.weights_dir)
         ids = np.concatenate(self._image_ids)
         wanted, back = np.unique(ids, return_inverse=True)
         with self.project.db.read() as db:

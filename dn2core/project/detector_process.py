@@ -1,9 +1,7 @@
 """A detector in a process of its own: it can be stopped, it can fail by itself, and its memory can be measured.
 
-    python -m dn2core.project.detector_process FOLDER
-
-reads `task.json`, `normals.npy` and `queries.npy` there, and leaves `result.json`, and `scores.npy` where there are
-scores. Meanwhile `state.json` tells what it is doing and how far it is.
+The two share a folder. The child reads `task.json`, `normals.npy` and `queries.npy` there, and leaves `result.json`,
+and `scores.npy` where there are scores. Meanwhile `state.json` tells what it is doing and how far it is.
 """
 
 import importlib
@@ -24,8 +22,9 @@ from dn2core.detect.baselines import Training, detector_of, fitted
 from dn2core.errors import DN2Error, sentence
 from dn2core.project.lifeline import end_with_parent
 
+CODE = "import sys; from dn2core.project.detector_process import main; main(sys.argv[1])"
 POLL_SECONDS = 0.1
-START_SECONDS = 120  # until it has begun: libraries are loaded first
+START_SECONDS = 300  # until it has begun: libraries are loaded first
 GRACE = 1.5  # times the time limit, for a fit that should have ended by itself, and for the scoring
 AT_ONCE = 256  # images scored between two signs of progress
 POLITE = 5  # niceness: people who look at images come first
@@ -91,7 +90,7 @@ def _start(place: Path, threads: int) -> subprocess.Popen:
     limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
     with open(place / "output.txt", "wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "dn2core.project.detector_process", str(place)],
+            [sys.executable, "-c", CODE, str(place)],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
@@ -137,13 +136,17 @@ def _result(child: subprocess.Popen, place: Path) -> Outcome:
 
 
 def main(folder: str) -> None:
-    """Do the task of a folder. Every foreseeable end is written down as a result."""
+    """The child: do the task of a folder."""
     end_with_parent()
-    place = Path(folder)
     with suppress(OSError, AttributeError):
         os.nice(POLITE)
     with suppress(OSError):  # where the memory is used up, this process goes and not the server
         Path("/proc/self/oom_score_adj").write_text("800")
+    do(Path(folder))
+
+
+def do(place: Path) -> None:
+    """Every end that can be foreseen is written down as a result."""
     result = {"error_code": None, "error_params": {}}
     try:
         result |= _work(place)
@@ -228,7 +231,3 @@ def _memory_peak() -> int | None:
 def _status(key: str) -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -74,8 +74,10 @@ def mahalanobis(normals: np.ndarray, training: Training) -> Scorer:
 
     unit = _unit(normals)
     _check_differ(unit)
-    model = LedoitWolf().fit(unit.astype(np.float64))
-    whiten = np.linalg.cholesky(model.precision_)  # scikit-learn's own distances take ten times as long
+    model = LedoitWolf(store_precision=False).fit(unit.astype(np.float64))
+    variances, directions = np.linalg.eigh(model.covariance_)
+    # With two or three normals nothing is shrunk, and in most directions there is no variance at all.
+    whiten = directions / np.sqrt(np.maximum(variances, NARROWEST * variances.mean()))
     return lambda queries: (((_unit(queries) - model.location_) @ whiten) ** 2).sum(axis=1)
 
 
@@ -129,7 +131,8 @@ class _Plane:
 
         if must_differ:
             _check_differ(unit)
-        most = min(DIRECTIONS, len(unit) - 1, unit.shape[1])
+        # With more than half of all directions there is hardly anything off the plane.
+        most = min(DIRECTIONS, len(unit) - 1, max(1, unit.shape[1] // 2))
         with np.errstate(invalid="ignore"):  # identical normals: shares of a variance of 0
             model = PCA(most, random_state=training.seed).fit(unit.astype(np.float64))
         spread = model.explained_variance_
