@@ -11,18 +11,19 @@ from dn2core.detect.baselines.deep.training import Course, inputs, outputs, pixe
 from dn2core.detect.baselines.detector import Scorer, Training
 
 LATENT = 32
+SOME = 128  # normals that show a distance what is usual
 # Mini-batches and their size: about the same time for each distance.
 STEPS_L2, STEPS_SSIM, STEPS_PERCEPTUAL = (450, 64), (370, 64), (210, 32)
 
 
 def fit_l2(normals: np.ndarray, training: Training) -> Scorer:
     """Loss and score: mean squared difference of the pixels."""
-    return _fit(normals, training, lambda device: reconstruction.l2, STEPS_L2)
+    return _fit(normals, training, lambda some: reconstruction.l2, STEPS_L2)
 
 
 def fit_ssim(normals: np.ndarray, training: Training) -> Scorer:
     """Loss and score: 1 - SSIM, averaged over the image (Bergmann et al. 2019, who keep the map)."""
-    return _fit(normals, training, lambda device: reconstruction.dissimilarity, STEPS_SSIM)
+    return _fit(normals, training, lambda some: reconstruction.dissimilarity, STEPS_SSIM)
 
 
 def fit_perceptual(normals: np.ndarray, training: Training) -> Scorer:
@@ -38,13 +39,13 @@ def network(side: int, latent: int = LATENT) -> nn.Sequential:
 def _fit(
     normals: np.ndarray,
     training: Training,
-    distance_on: Callable[[torch.device], reconstruction.Distance],
+    distance_by: Callable[[torch.Tensor], reconstruction.Distance],
     steps_and_batch: tuple[int, int],
 ) -> Scorer:
     course = Course(normals, training)
     images = pixels(normals)
     copier = networks.initialised(network(normals.shape[1]), course.generator)
-    distance = distance_on(course.device)
+    distance = distance_by(inputs(images[:SOME], course.device))
 
     def loss(rows: torch.Tensor) -> torch.Tensor:
         x = inputs(images[rows], course.device)

@@ -36,16 +36,16 @@ def dissimilarity(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return 1 - ssim(x, y)
 
 
-def perceptual(device: torch.device) -> Distance:
+def perceptual(normals: torch.Tensor) -> Distance:
     """Mean squared difference of frozen features after the network's stem and each of its first stages, added up.
 
     Johnson et al. 2016 take a VGG's features; here they are the bundled EfficientNet-Lite0's. Each map counts in units
-    of the mean square of the image's own.
+    of its mean square over `normals` (b, 3, side, side), some of them.
     """
     from dn2core.features.backbones import backbone_of
     from dn2core.features.weights import load_state, locate
 
-    backbone = backbone_of("efficientnet_lite0")
+    device, backbone = normals.device, backbone_of("efficientnet_lite0")
     network = backbone.build(load_state(*locate(backbone))).to(device)
     stem = nn.Sequential(network.conv_stem, network.bn1)
     stages = [stem, *network.blocks[:STAGES]]
@@ -55,13 +55,13 @@ def perceptual(device: torch.device) -> Distance:
         x = (x - mean) / std
         return [x := stage(x) for stage in stages]
 
+    with torch.no_grad():
+        units = [(usual**2).mean() for usual in maps(normals)]
+
     def distance(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             wanted = maps(x)
-        return sum(
-            ((a - b) ** 2).mean((1, 2, 3)) / (a**2).mean().clamp_min(1e-12)
-            for a, b in zip(wanted, maps(y), strict=True)
-        )
+        return sum(l2(a, b) / unit for a, b, unit in zip(wanted, maps(y), units, strict=True))
 
     return distance
 
