@@ -30,6 +30,7 @@ LIBRARIES = ("numpy", "faiss-cpu", "scikit-learn", "torch", "openvino")
 
 rcParams |= {
     "svg.hashsalt": "dn2",  # the same bytes for the same numbers
+    "svg.fonttype": "none",
     "figure.figsize": (6.4, 3.6),
     "figure.constrained_layout.use": True,
     "font.size": 9,

@@ -4,6 +4,8 @@ Each class of Fashion-MNIST as the normal one, all its training images as normal
 by the mean of squared distances (the paper's score) and by the mean of distances.
 """
 
+from pathlib import Path
+
 import numpy as np
 from common import Features, arguments, features, label, percent, plot, publish, table
 
@@ -28,13 +30,7 @@ def main() -> None:
     }
     means = {way: found.mean(axis=0) for way, found in aucs.items()}
 
-    with plot(args.out, NAME, "k, number of neighbours", "mean ROC AUC, %") as axes:
-        for vectors, score in means:
-            (line,) = axes.plot(ks, 100 * means[vectors, score], "o-" if score == "squared distances" else "o:")
-            label(axes, ks[-1], 100 * means[vectors, score][-1], f"{vectors}, {score}", line.get_color())
-        axes.set_xscale("log")
-        axes.set_xticks(ks, ks, minor=False)
-        axes.minorticks_off()
+    draw(args.out, ks, means)
     publish(
         args.out,
         NAME,
@@ -59,6 +55,19 @@ def measure(seen: Features, ks: list[int], normalise: bool) -> dict[str, np.ndar
             scores = scores_for_every_k(of(distances))[:, np.array(ks) - 1].T
             aucs[score].append([roc_auc(row[good], row[~good]) for row in scores])
     return {score: np.array(rows) for score, rows in aucs.items()}
+
+
+def draw(out: Path, ks: list[int], means: dict[tuple[str, str], np.ndarray]) -> None:
+    """Solid: squared distances; dotted in the same colour: distances."""
+    with plot(out, NAME, "k, number of neighbours", "mean ROC AUC, %") as axes:
+        for colour, vectors in zip(("C0", "C1"), VECTORS, strict=True):
+            for line, score in zip(("o-", ":"), SCORES, strict=True):
+                axes.plot(ks, 100 * means[vectors, score], line, color=colour)
+            label(axes, ks[-1], 100 * means[vectors, score][-1], vectors, colour)
+        axes.set_title("dotted: mean of distances, not squared", loc="right", fontsize=8, color="0.4")
+        axes.set_xscale("log")
+        axes.set_xticks(ks, ks)
+        axes.minorticks_off()
 
 
 def best_bold(aucs: np.ndarray) -> list[str]:

@@ -35,7 +35,7 @@ def main() -> None:
             axes.fill_between(sizes, means - around, means + around, color=line.get_color(), alpha=0.15, lw=0)
             label(axes, sizes[-1], means[-1], way.partition(",")[0].partition(":")[0], line.get_color())
         axes.set_xscale("log")
-        axes.set_xticks(sizes, [f"{size:,}" for size in sizes], minor=False, rotation=45)
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=45)
         axes.minorticks_off()
     publish(
         args.out,
