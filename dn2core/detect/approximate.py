@@ -35,6 +35,7 @@ class Shortlist:
         centres.add(partition.centres)
         self._index = faiss.IndexIVFFlat(centres, short.shape[1], len(partition.centres))
         self._index.own_fields, self._centres = False, centres
+        self._index.nprobe = len(partition.centres)
         self._index.add_core(len(short), faiss.swig_ptr(short), None, faiss.swig_ptr(cells))
 
     @classmethod
@@ -63,12 +64,10 @@ class Shortlist:
         """(q, width) int64 rows out of the `probes` nearest cells of each; -1 where these hold fewer."""
         short = _each(faiss.fvec_inner_products_by_idx, queries, self.partition.axes.T)
         away = _each(faiss.fvec_L2sqr_by_idx, short, self.partition.centres)
-        probes = min(probes, self.cells)
-        nearest = np.argsort(away, axis=1, kind="stable")[:, :probes]
-        # Given with each call, for several threads may search at once.
-        params = faiss.SearchParametersIVF(nprobe=probes)
+        nearest = np.argsort(away, axis=1, kind="stable")
         away = np.take_along_axis(away, nearest, 1)
-        return self._index.search_preassigned(short, width, np.ascontiguousarray(nearest), away, params=params)[1]
+        nearest[:, probes:] = -1  # not looked at; the index itself stays as it is, for threads share it
+        return self._index.search_preassigned(short, width, nearest, away)[1]
 
 
 def _partition(features: np.ndarray, rng: np.random.Generator) -> Partition:
