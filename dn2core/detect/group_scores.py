@@ -129,18 +129,16 @@ def reference_of_groups(features: np.ndarray, rows: Sequence[np.ndarray], method
         return GroupReference(Spread(), method)
     learned = composition_of(features, rows) if method == "composition" else None
     vectors = pool_rows(features, rows, method, learned)
-    good = normality_of_groups(vectors) if learned else Nearest(Bank(vectors), k)
+    good = Normality(vectors.mean(axis=0), _precision(vectors)) if learned else Nearest(Bank(vectors), k)
     return GroupReference(good, method, learned)
 
 
-def normality_of_groups(vectors: np.ndarray) -> Normality:
-    """By the vectors of whole good groups; covariance shrunk after Ledoit and Wolf (2004)."""
-    return Normality(vectors.mean(axis=0), _precision(vectors))
-
-
-def normality_of_images(places: np.ndarray) -> Normality:
-    """By single normals: a group of m varies by 1 / m of what they do."""
-    return Normality(places.mean(axis=0), _precision(places), len(places))
+def reference_of_images(features: np.ndarray) -> GroupReference:
+    """By single normals, where groups of them would be drawn: what they do follows from the images, without drawing."""
+    learned = composition_of(features)
+    places = learned.places(features)
+    good = Normality(places.mean(axis=0), _precision(places), len(places))
+    return GroupReference(good, "composition", learned)
 
 
 def parts_of(

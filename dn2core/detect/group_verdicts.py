@@ -7,10 +7,9 @@ import numpy as np
 
 from dn2core.detect.bank import Bank
 from dn2core.detect.calibration import check_budget, conformal_limit, p_values
-from dn2core.detect.group_scores import GroupReference, normality_of_images, reference_of_groups
+from dn2core.detect.group_scores import GroupReference, reference_of_groups, reference_of_images
 from dn2core.detect.groups import check_method, checked_features, rows_of_groups
 from dn2core.detect.scores import knn_scores
-from dn2core.detect.set_features import composition_of
 from dn2core.detect.verdicts import BUDGET
 from dn2core.errors import Refused
 
@@ -18,11 +17,12 @@ ENOUGH_LOTS = 10  # real lots of normals from which on they are what a lot is ca
 NORMALS_FOR_GROUPS = 4  # a reference of two and a held-out half of two
 
 _DRAWN = 1_000  # groups drawn to set a limit
-_SPLITS = 50  # of the normals into a reference and a held-out part; the groups are drawn from the latter
+_SPLITS = 20  # of the normals into a reference and a held-out part; the groups are drawn from the latter
 _SPLITS_OF_LARGE = 200
 _HELD_OUT = 5  # one in so many normals, or more where the lot is larger
 _GROUPS_IN_BANK = 100  # drawn from each reference
 _NUMBERS_IN_BANK = 2_000_000  # at most, where vectors are long
+_IMAGES_LEARNED = 512  # what a reference learns a composition from; over the splits all normals count
 _FOLDS = 10
 
 
@@ -168,10 +168,6 @@ class _Good:
         self.lots = tuple(rows for rows in lots if len(rows))
         self.by_lots = len(self.lots) >= ENOUGH_LOTS
         self.largest = max(map(len, self.lots)) if self.by_lots else len(left) // 2
-        # Axes along which good groups keep a balance are found from these groups, so they are learned in each fold
-        # anew. Those of drawn groups are the normals' principal ones, few for the number of normals.
-        self.learned = composition_of(normals[left]) if method == "composition" and not self.by_lots else None
-        self.places = self.learned.places(normals) if self.learned else normals
 
     def splits(self, size: int) -> Iterator[_Split]:
         rng = np.random.default_rng(self.seed)
@@ -182,13 +178,13 @@ class _Good:
         return self.reference(_Split(self.left, self.lots if self.by_lots else None, []), size)
 
     def reference(self, split: _Split, size: int, number: int = 0) -> GroupReference:
-        if self.learned:
-            return GroupReference(normality_of_images(self.places[split.reference]), "mean")
         groups = split.reference_groups
+        if groups is None and self.method == "composition":
+            return reference_of_images(self.normals[split.reference[:_IMAGES_LEARNED]])
         if groups is None:
             rng = np.random.default_rng((self.seed, number))
             groups = _drawn(split.reference, size, self._groups_in_bank(size), rng)
-        return reference_of_groups(self.places, groups, self.method, self.k)
+        return reference_of_groups(self.normals, groups, self.method, self.k)
 
     def _folds(self, size: int, rng: np.random.Generator) -> Iterator[_Split]:
         for fold in np.array_split(rng.permutation(len(self.lots)), min(_FOLDS, len(self.lots))):
@@ -223,12 +219,11 @@ def _judged(
         if len(sizes) > 1:
             refusal = Refused("GROUP_SIZES", least=min(sizes), most=max(sizes))
             return [_refused(rows, refusal) for rows in lots]
-    places = features if good.learned is None else good.learned.places(features)
     calibration, scores = [], []
     for number, split in enumerate(good.splits(used)):
         reference = good.reference(split, used, number)
-        calibration.append(reference.score(good.places, split.held_out))
-        scores.append(reference.score(places, lots))
+        calibration.append(reference.score(good.normals, split.held_out))
+        scores.append(reference.score(features, lots))
     calibration, scores = np.sort(np.concatenate(calibration)), np.mean(scores, axis=0)
     limit = conformal_limit(calibration, budget)
     whole = good.whole(used)
@@ -243,7 +238,7 @@ def _judged(
             calibration_scores=calibration,
             calibration_size=used,
             image_scores=knn_scores(good.bank.search(features[rows], good.k).distances, good.k),
-            shares=whole.shares(places[rows]),
+            shares=whole.shares(features[rows]),
         )
         for rows, score, chance in zip(lots, scores, p_values(calibration, scores), strict=True)
     ]

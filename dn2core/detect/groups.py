@@ -89,6 +89,8 @@ def pool_rows(
     features: np.ndarray, rows: Sequence[np.ndarray], method: str, learned: Composition | None = None
 ) -> np.ndarray:
     """(g, D) float32 vectors of groups that are given by the rows of their images."""
+    if method == "composition" and not learned.balanced:
+        return learned.places(means_of_rows(features, rows)).astype(np.float32)  # a mean's place is the places' mean
     if method == "composition":
         features, method = learned.places(features), "mean"
     if method == "mean":
@@ -105,7 +107,9 @@ def pool_rows(
 
 def means_of_rows(features: np.ndarray, rows: Sequence[np.ndarray]) -> np.ndarray:
     """(g, d) float64 mean vectors. In float64, so that equal images have a mean equal to them after rounding."""
-    weights = np.zeros((len(rows), len(features)))
+    if sum(map(len, rows)) <= len(features):
+        return np.stack([features[each].mean(axis=0, dtype=np.float64) for each in rows])
+    weights = np.zeros((len(rows), len(features)))  # where groups share images, each is read once
     for weight, each in zip(weights, rows, strict=True):
         weight[each] = 1 / len(each)
     return weights @ features.astype(np.float64, copy=False)
