@@ -7,7 +7,8 @@ import pytest
 from tests.browser import ROOT, chromium, serving
 
 # Streamlit's frontend looks for its server below the page's own path first, and gets a 404 there.
-PROBES = re.compile(r"/(normals|clean|score|review|lots|map|limits|tune|evaluate|compare|history|home)/_stcore/(health|host-config)$")
+PAGES = "home|normals|clean|score|review|lots|map|limits|tune|evaluate|compare|history"
+PROBES = re.compile(rf"/({PAGES})/_stcore/(health|host-config)$")
 
 
 @pytest.fixture(scope="module")

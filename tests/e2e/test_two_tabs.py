@@ -40,12 +40,23 @@ def test_one_tab_scores_while_the_other_adds_normals(app, data, tmp_path):
 def test_a_picture_of_the_camera_is_scored(app, data):
     project = Store(data).projects()[0].id
     tab = app.tab()
-    tab.go(f"/score?project={project}")
-    if tab.page.get_by_text("Score more images").count():
-        tab.page.get_by_text("Score more images").click()
-    tab.page.get_by_text("Take a picture").click()
-    tab.page.wait_for_function("document.querySelector('video')?.videoWidth > 0")
+    # The browser's own pretended camera does not start every time where the machine is busy.
+    assert any(_camera_runs(tab, project) for _ in range(3)), tab.words()
     tab.page.wait_for_timeout(2_000)  # the widget wants a moment more than its video
     tab.page.get_by_role("button", name="Take Photo").click()
     tab.wait_for_words(r"Last delivery:[^\n]*camera · 1 given: 1 accepted", seconds=60)
     tab.close()
+
+
+def _camera_runs(tab, project: str) -> bool:
+    tab.go(f"/score?project={project}")
+    if tab.page.get_by_text("Score more images").count():
+        tab.page.get_by_text("Score more images").click()
+        tab.settled()
+    tab.page.get_by_text("Take a picture").click()
+    tab.settled()
+    for _ in range(60):
+        if tab.page.evaluate("document.querySelector('video')?.videoWidth > 0"):
+            return True
+        tab.page.wait_for_timeout(500)
+    return False
