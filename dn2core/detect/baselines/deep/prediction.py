@@ -44,6 +44,7 @@ def trained(normals: np.ndarray, training: Training, views: Views, steps: int) -
         return sum(cross_entropy(head, labels[which, i]) for i, head in enumerate(logits))
 
     course.train(network, loss, steps=steps)
+    network.encoder = networks.folded(network.encoder)
     return network, course
 
 

@@ -102,7 +102,7 @@ def pixels(images: np.ndarray) -> torch.Tensor:
 
 def inputs(images: torch.Tensor, device: torch.device) -> torch.Tensor:
     """(b, side, side, 3) uint8 -> (b, 3, side, side) float32 from 0 to 1."""
-    return images.to(device).permute(0, 3, 1, 2).float() / 255
+    return (images.to(device).float() / 255).permute(0, 3, 1, 2)
 
 
 def outputs(images: np.ndarray, function: Callable[[torch.Tensor], torch.Tensor], *, views: int = 1) -> np.ndarray:
