@@ -72,7 +72,7 @@ def judge_groups(
     features: np.ndarray,
     groups: Sequence[Hashable] | np.ndarray,
     *,
-    method: str = "composition",
+    method: str = "mean",
     normal_groups: Sequence[Hashable] | np.ndarray | None = None,
     normal_rows: np.ndarray | None = None,
     k: int = 2,
