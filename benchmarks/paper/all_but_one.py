@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from common import Features, arguments, features, percent, plot, publish, table
+from common import Features, arguments, dots, features, percent, publish, table
 
 from dn2core.detect import Bank, Found, form_scores, leave_one_out
 from dn2core.explore.evaluation import roc_auc
@@ -38,13 +38,7 @@ def main() -> None:
     rows = [[name, *(percent(auc) for auc in row)] for name, *row in zip(names, *aucs.values(), strict=True)]
     rows.append(["**mean**", *(f"**{percent(np.mean(found))}**" for found in aucs.values())])
 
-    with plot(args.out, NAME, "ROC AUC, %", "") as axes:
-        for mark, (way, found) in zip("osD", aucs.items(), strict=True):
-            axes.plot(100 * np.array(found), range(len(names)), mark, label=way)
-        axes.set_yticks(range(len(names)), names)
-        axes.invert_yaxis()
-        axes.grid(axis="x", color="0.9")
-        axes.legend(frameon=False)
+    dots(args.out, NAME, "ROC AUC, %", names, aucs)
     publish(
         args.out,
         NAME,

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from common import Features, arguments, features, percent, plot, publish, table
+from common import Features, arguments, dots, features, percent, publish, table
 
 from dn2core.explore.fashion_mnist import as_rgb, load_idx, one_class_against_all
 from dn2core.features import load_encoder
@@ -48,7 +48,8 @@ def main() -> None:
         rows.append([name, part.train.shape[1], *map(percent, means[name]), speed])
         print(rows[-1], flush=True)
 
-    draw(args.out, means)
+    columns = dict(zip(WAYS, zip(*means.values(), strict=True), strict=True))
+    dots(args.out, NAME, "mean ROC AUC, %", list(means), columns)
     publish(
         args.out,
         NAME,
@@ -94,16 +95,6 @@ def images_per_second(encoders: dict, images: list[np.ndarray]) -> dict[str, flo
 
 def mean_auc(part: Features, options: dict) -> float | None:
     return one_class_against_all(part.train, part.train_labels, part.test, part.test_labels, **options).mean
-
-
-def draw(out, means: dict[str, list]) -> None:
-    with plot(out, NAME, "mean ROC AUC, %", "") as axes:
-        names = list(means)[::-1]
-        for shift, (way, mark) in enumerate(zip(WAYS, "osD", strict=True)):
-            aucs = [100 * (means[name][shift] or np.nan) for name in names]
-            axes.plot(aucs, np.arange(len(names)), mark, label=way)
-        axes.set_yticks(np.arange(len(names)), names)
-        axes.legend(loc="upper left", frameon=False)
 
 
 if __name__ == "__main__":

@@ -140,6 +140,17 @@ def plot(out: Path, name: str, x: str, y: str) -> Iterator[Axes]:
     figure.savefig(out / f"{name}.svg", metadata={"Date": None})
 
 
+def dots(out: Path, name: str, x: str, rows: Sequence[str], columns: dict[str, Sequence[float | None]]) -> None:
+    """NAME.svg with a line for each row and a mark for each column, whose values are shares; the first row on top."""
+    with plot(out, name, x, "") as axes:
+        for mark, (column, shares) in zip("osD^v", columns.items(), strict=False):
+            axes.plot(100 * np.array(shares, float), range(len(rows)), mark, label=column)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.invert_yaxis()
+        axes.grid(axis="x", color="0.9")
+        axes.figure.legend(loc="outside upper right", frameon=False, ncols=len(columns), fontsize=8)
+
+
 def label(axes: Axes, x: float, y: float, text: str, colour: object) -> None:
     """A line's name at its right end, instead of a legend."""
     axes.annotate(text, (x, y), (5, 0), textcoords="offset points", color=colour, va="center", annotation_clip=False)

@@ -5,8 +5,7 @@ scored. Resizing to 256 and cropping 224, as the paper does, needs all images en
 with the whole image on the first images of both sets only. `--crop 60000 10000` takes all of them.
 """
 
-import numpy as np
-from common import Features, arguments, features, percent, plot, publish, table
+from common import Features, arguments, dots, features, percent, publish, table
 
 from dn2core.explore.fashion_mnist import CLASSES, Result, one_class_against_all
 
@@ -28,7 +27,10 @@ def main() -> None:
     parser.add_argument("--crop", type=int, nargs=2, default=[10_000, 2_000], metavar=("TRAIN", "TEST"))
     args = parser.parse_args()
     results = {way: judged(features(args.data, network), options) for way, (network, options) in WAYS.items()}
-    rows = [[name, *map(percent, aucs)] for name, *aucs in zip(CLASSES, *per_class(results), strict=False)]
+    rows = [
+        [name, *map(percent, aucs)]
+        for name, *aucs in zip(CLASSES, *(result.per_class for result in results.values()), strict=False)
+    ]
     rows.append(["**mean**", *(f"**{percent(result.mean)}**" for result in results.values())])
     crops = [
         [seen, percent(judged(part, {}).mean), percent(judged(part, UNIT).mean)]
@@ -36,13 +38,8 @@ def main() -> None:
         for part in [features(args.data, "efficientnet_lite0", preset, first=args.crop)]
     ]
 
-    with plot(args.out, NAME, "ROC AUC, %", "") as axes:
-        for mark, (way, aucs) in zip("osD", zip(results, per_class(results), strict=True), strict=True):
-            axes.plot(100 * np.array(aucs, float), range(len(aucs)), mark, label=way)
-        axes.set_yticks(range(len(rows) - 1), [row[0] for row in rows[:-1]])
-        axes.invert_yaxis()
-        axes.grid(axis="x", color="0.9")
-        axes.legend(loc="lower left", frameon=False)
+    names = [row[0] for row in rows[:-1]]
+    dots(args.out, NAME, "ROC AUC, %", names, {way: result.per_class for way, result in results.items()})
     publish(
         args.out,
         NAME,
@@ -62,10 +59,6 @@ def main() -> None:
 
 def judged(seen: Features, options: dict) -> Result:
     return one_class_against_all(seen.train, seen.train_labels, seen.test, seen.test_labels, **options)
-
-
-def per_class(results: dict[str, Result]) -> list[tuple[float | None, ...]]:
-    return [result.per_class for result in results.values()]
 
 
 if __name__ == "__main__":
