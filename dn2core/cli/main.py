@@ -10,6 +10,7 @@ from dn2core.errors import DN2Error
 BACKBONE = "efficientnet_lite0"
 VIEWS = ("whole", "paper")
 PRESETS = ("recommended", "paper")
+SECONDS = 120.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -77,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     fashion.add_argument("--backbone", default=BACKBONE)
     fashion.add_argument("--normalise", choices=("raw", "unit", "both"), default="both", help="length of the features")
     fashion.add_argument("--cache", metavar="DIR", help="keep the features there for the next run")
+    compare = _command(names, "compare", _compare, "DN2 beside other detectors, on the images of a project")
+    compare.add_argument("project", metavar="PROJECT", help="its name, or its id")
+    compare.add_argument("--detectors", metavar="NAME", nargs="*", help="which ones (default: all)")
+    compare.add_argument("--backbones", metavar="NAME", nargs="*", default=[], help="networks to give to DN2 as well")
+    compare.add_argument("--seconds", metavar="S", type=float, default=SECONDS, help="for each training of a network")
     return parser
 
 
@@ -130,4 +136,12 @@ def _fashion_mnist(options) -> int:
         backbone=options.backbone,
         lengths=options.normalise,
         cache=options.cache,
+    )
+
+
+def _compare(options) -> int:
+    from dn2core.cli.compare import compare_project
+
+    return compare_project(
+        options.project, detectors=options.detectors, backbones=options.backbones, seconds=options.seconds
     )

@@ -48,7 +48,7 @@ class Entry:
     at: float  # when it ended, seconds since 1970
     job_id: int | None
     fit_seconds: float | None
-    score_seconds: float | None  # for all images together
+    score_ms: float | None  # for an image
     memory_bytes: int | None  # the most it took beyond libraries and images
     notes: dict  # as `Training.notes`
     encode_seconds: float | None = None  # another network: for the images that had no vectors by it
@@ -97,6 +97,18 @@ def title_of(name: str) -> str:
     return f"DN2, {backbone_of(backbone).title}" if backbone else detector_of(detector).title
 
 
+def chosen(detectors: list[str], backbones: list[str] = ()) -> list[str]:
+    """Names of entries for keys of DETECTORS and of BACKBONES, in the order of a table.
+
+    Raises:
+        Refused: an unknown detector or network, or nothing to compare.
+    """
+    names = [detector_of(name).name for name in detectors] + [f"{DN2}:{backbone_of(name).name}" for name in backbones]
+    if not names:
+        raise Refused("NOTHING_TO_COMPARE")
+    return sorted(dict.fromkeys(names), key=_place)
+
+
 def submit_comparison(
     project: "Project", detectors: list[str], *, backbones: list[str] = (), seconds: float = SECONDS
 ) -> int:
@@ -105,7 +117,7 @@ def submit_comparison(
     Raises:
         Refused: an unknown detector or network, a time limit that is not positive, or nothing to compare.
     """
-    names = _names(detectors, backbones)
+    names = chosen(detectors, backbones)
     _check_seconds(seconds)
     return project.jobs.submit(project.id, "compare", names=names, seconds=float(seconds))
 
@@ -314,7 +326,7 @@ def _one(
         at=time.time(),
         job_id=job_id,
         fit_seconds=outcome.fit_seconds,
-        score_seconds=outcome.score_seconds,
+        score_ms=None if outcome.score_seconds is None else 1000 * outcome.score_seconds / max(1, readable.sum()),
         memory_bytes=outcome.memory_bytes,
         notes=outcome.notes,
         error_code=outcome.error_code,
@@ -414,13 +426,6 @@ def _place(name: str) -> tuple[int, int]:
 def _known(name: str) -> bool:
     detector, _, backbone = name.partition(":")
     return detector in DETECTORS and (not backbone or backbone in BACKBONES)
-
-
-def _names(detectors: list[str], backbones: list[str]) -> list[str]:
-    names = [detector_of(name).name for name in detectors] + [f"{DN2}:{backbone_of(name).name}" for name in backbones]
-    if not names:
-        raise Refused("NOTHING_TO_COMPARE")
-    return sorted(dict.fromkeys(names), key=_place)
 
 
 def _check_seconds(seconds: float) -> None:
