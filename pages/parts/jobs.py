@@ -1,5 +1,6 @@
 """Work in the background as a page shows it: how far, how fast, how long, and a way out."""
 
+import re
 from contextlib import contextmanager
 
 import streamlit as st
@@ -10,6 +11,7 @@ from pages.parts.service import current_project, store
 from pages.parts.text import md, number, sentence, t
 
 POLL_SECONDS = 0.7
+DETECTOR = re.compile(r"detector (\d+) of (\d+): (.+)")  # a stage of the job that compares detectors
 IDLE_SECONDS = 3.0
 
 
@@ -119,6 +121,7 @@ def title(job) -> str:
         "intake": t("Taking in images"),
         "reencode": t("Encoding anew"),
         "map": t("Drawing the map"),
+        "compare": t("Comparing detectors"),
     }
     return titles.get(job.kind, t("Working"))
 
@@ -129,7 +132,7 @@ def progress(job, *, brief: bool = False) -> str:
         return t("waiting for its turn")
     if job.cancelling:
         return t("stopping after the images at hand")
-    if not job.total:
+    if not job.total or job.kind == "compare":
         return stage(job)
     parts = [t("{done} of {total}", done=number(job.done), total=number(job.total))]
     if not brief and job.rate:
@@ -146,8 +149,12 @@ def stage(job) -> str:
         "reading the list of files": t("reading the list of files"),
         "drawing the map": t("about a minute for ten thousand images"),
         "finishing": t("finishing"),
+        "reading images": t("reading the images"),
+        "encoding": t("encoding by another network"),
     }
-    return words.get(job.stage, t("preparing"))
+    if job.stage in words or not (turn := DETECTOR.fullmatch(job.stage)):
+        return words.get(job.stage, t("preparing"))
+    return t("detector {n} of {all}: {name}", n=number(int(turn[1])), all=number(int(turn[2])), name=turn[3])
 
 
 def duration(seconds: float) -> str:
