@@ -118,4 +118,4 @@ def outputs(images: np.ndarray, function: Callable[[torch.Tensor], torch.Tensor]
 
 
 def _scale(done: float) -> float:
-    return min(done / WARM_UP, 1.0) * 0.5 * (1 + math.cos(math.pi * done)) if done else 0.01
+    return min(done / WARM_UP, 1.0) * 0.5 * (1 + math.cos(math.pi * done))
