@@ -25,7 +25,7 @@ WAYS = {  # column -> options of one_class_against_all
     "unit length, k = 2": {"k": 2, "normalise": True},
     "unit length, density, k = 10": {"k": 10, "normalise": True, "form": "density"},
 }
-ROUNDS, AT_ONCE = 3, 100  # images encoded in a round, to time them
+ROUNDS, AT_ONCE = 3, 50  # images encoded in a round, to time them
 
 
 def main() -> None:
