@@ -1,58 +1,98 @@
-"""Where the share of strangers comes from, in words."""
+"""Who stands out, and where the share of strangers comes from, in words."""
 
+from dn2core.detect.cleaning import Cleaning
 from dn2core.project.cleaning import AUTOMATIC, HALF
+from pages.parts.clean_draft import Draft
 from pages.parts.look import percent
 from pages.parts.text import number, t, tn
 
 
-def estimate_words(draft, cleaning) -> str:
-    """One sentence on the share that is chosen."""
+def standing_out(cleaning: Cleaning) -> str:
+    """How many of the normals stand out, as the start of the answer."""
+    out, n = cleaning.estimate.clump, len(cleaning.order)
+    if not out:
+        return t("No group among the {n} stands apart", n=number(n))
+    return tn("{out} of {n} stands apart", "{out} of {n} stand apart", out, out=number(out), n=number(n))
+
+
+def share_words(draft: Draft, cleaning: Cleaning) -> str:
+    """What the chosen share drops, in a sentence or two."""
     n = len(cleaning.order)
     if draft.how == HALF:
         return t(
-            "The farther half is dropped, whatever is in it. That is safe where up to a third or so are strangers, "
-            "but of clean normals it drops good parts."
+            "The farther half is dropped, whatever is in it. Strangers are rarely more than that; but of clean normals "
+            "it drops good parts."
         )
     if draft.how != AUTOMATIC:
         count = round(draft.percent * n / 100)
         if count == 0:
             return t("Nothing is dropped by its distance.")
         return tn("The farthest normal is dropped.", "The {n} farthest normals are dropped.", count)
-    found = cleaning.estimate
-    if not found.observed:
-        return t("No normal lies farther from the others than good parts scatter, so none is proposed to be dropped.")
-    words = tn(
-        "{n} normal ({share}) lies farther from the others than good parts scatter.",
-        "{n} normals ({share}) lie farther from the others than good parts scatter.",
-        found.observed,
-        share=percent(100 * cleaning.share),
-    )
-    if found.expected < 1:
-        return words
-    return f"{words} {t('About {n} of them may be good parts.', n=number(round(found.expected)))}"
+    return _estimated(cleaning)
 
 
-def why_words(cleaning) -> list[str]:
+def _estimated(cleaning: Cleaning) -> str:
+    found, parts = cleaning.estimate, []
+    if not cleaning.drop.any():
+        return t("No normal is far enough from the others to be dropped.")
+    if found.clump:
+        parts.append(
+            tn(
+                "{n} normal keeps apart from all others, as strangers do.",
+                "{n} normals keep to themselves, apart from all others, as strangers of a kind do.",
+                found.clump,
+            )
+        )
+    if found.fringe:
+        words = (
+            tn(
+                "The next one is dropped as well, for single strangers hide there.",
+                "The next {n} are dropped as well, for single strangers hide there.",
+                found.fringe,
+            )
+            if found.clump
+            else tn(
+                "No group keeps to itself, but single strangers may hide at the fringe: the farthest one is dropped.",
+                "No group keeps to itself, but single strangers may hide at the fringe: the farthest {n} are dropped.",
+                found.fringe,
+            )
+        )
+        parts.append(words)
+    parts.append(t("In all {share} of the normals.", share=percent(100 * cleaning.share)))
+    return " ".join(parts)
+
+
+def why_words(cleaning: Cleaning) -> list[str]:
     """How suspects are found and counted, paragraph by paragraph."""
     found = cleaning.estimate
-    return [
+    paragraphs = [
         t(
             "**Many neighbours.** Each normal is compared with its {k} nearest others here, far more than in scoring. "
             "Strangers of one kind are each other's nearest neighbours: with two neighbours they shield each other. "
-            "Among more neighbours than such a clump has members, they stand alone.",
+            "Among more neighbours than such a group has members, they stand alone.",
             k=number(cleaning.k),
         ),
         t("**Copies.** Near-duplicates of an image do not count as its neighbours, for a copy would shield it, too."),
         t(
-            "**The share.** The half of the normals that lies nearest shows how good parts scatter: by a factor of "
-            "{spread} in squared distance. Good parts scatter alike on the far side. {limit} such steps from the "
-            "middle hardly one is left, and what lies beyond counts as a stranger: {n} here.",
-            spread=number(found.spread, 2),
-            limit=number(3),
-            n=number(found.observed),
+            "**The share.** On a clean set the farthest normals are a fringe: their nearest neighbours lie further "
+            "inside. Strangers of a kind have each other for neighbours. So the farthest ones count as a group of "
+            "strangers as far as they keep to themselves. Single strangers have no group; some of the fringe is "
+            "dropped for their sake, which costs clean normals little."
         ),
         t(
             "**The paper's way.** DN2 drops half of the normals by the same comparison with two neighbours. Where they "
             "were clean, that costs accuracy; where strangers are alike, it misses them."
         ),
     ]
+    if found.clump:
+        paragraphs.insert(
+            3,
+            t(
+                "Here {outside} of the neighbours of these {n} lie outside of the group; from {usual} on it would "
+                "be no group.",
+                outside=percent(100 * found.outside),
+                n=number(found.clump),
+                usual=percent(100 * found.usual),
+            ),
+        )
+    return paragraphs

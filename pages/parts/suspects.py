@@ -12,7 +12,7 @@ from pages.parts.clean_decide import decision_keys, fates
 from pages.parts.clean_draft import MOST, change
 from pages.parts.clean_effect import effect
 from pages.parts.clean_trial import HANDFUL, foreseen
-from pages.parts.clean_words import estimate_words, why_words
+from pages.parts.clean_words import share_words, standing_out, why_words
 from pages.parts.header import problem
 from pages.parts.look import plot_config, raw, times
 from pages.parts.results import Cells, many_times
@@ -59,13 +59,8 @@ def ranked(shown, cleaning) -> list[int]:
 
 
 def _answer(cleaning, planned, found, shown) -> None:
-    n, out = len(planned.leaves), int(cleaning.drop.sum())
-    parts = [
-        tn("{out} of {n} stands out", "{out} of {n} stand out", out, out=number(out), n=number(n))
-        if out
-        else t("None of {n} stands out", n=number(n))
-    ]
-    leaves = int(planned.leaves.sum())
+    n, leaves = len(planned.leaves), int(planned.leaves.sum())
+    parts = [standing_out(cleaning)]
     if leaves and found is not None:
         parts.append(_changes(leaves, found, len(shown.scored)))
         before, after = raw(found.before.limit), raw(found.after.limit)
@@ -116,7 +111,7 @@ def _share(project, draft, cleaning) -> None:
             format="%d %%",
             on_change=lambda: change(project, percent=st.session_state["dn2_clean_percent"]),
         )
-    st.caption(estimate_words(draft, cleaning))
+    st.caption(share_words(draft, cleaning))
     with st.popover(t("Why?"), type="tertiary", icon=":material/help:", key="dn2_clean_why"):
         st.markdown("\n\n".join(why_words(cleaning)))
 

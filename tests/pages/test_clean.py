@@ -1,0 +1,401 @@
+"""Clean: strangers and copies are found, decided on and dropped in one step that can be taken back."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dn2core.detect import Bank
+from dn2core.detect.cleaning import clean
+from dn2core.errors import NotFound
+from dn2core.project import run_pending
+from dn2core.project.events import history
+from dn2core.project.history_words import event_words
+from dn2core.project.labels import set_label
+from pages.parts import clean_draft
+from pages.parts.clean_charts import before_after, bins
+from pages.parts.clean_draft import Draft, plan, proposal, second_ones
+from tests.pages.app import give, opened, texts
+
+
+def blocks(seed: int, shade: int, nudge: int = 0) -> bytes:
+    """A picture of sixteen blocks around a shade; nudged, another file that looks the same."""
+    values = shade + np.random.default_rng(seed).integers(-12, 13, (4, 4))
+    pixels = np.kron(values, np.ones((8, 8), int))
+    pixels[0, 0] += nudge
+    out = io.BytesIO()
+    Image.fromarray(np.stack([pixels] * 3, axis=-1).astype(np.uint8)).save(out, "PNG")
+    return out.getvalue()
+
+
+SIX = "13"  # percent of 48 normals
+
+
+def strange(name: str) -> bool:
+    return int(name[:3]) >= 42
+
+
+@pytest.fixture
+def project(store, fake_encoder):
+    """40 normals, copies of two of them, and 6 bright strangers; scored are 6 good parts and 3 more strangers."""
+    project = store.create("Bolts")
+    normals = [blocks(seed, 100) for seed in range(40)] + [blocks(seed, 100, nudge=16) for seed in (3, 7)]
+    give(project, "normal", [*normals, *(blocks(200 + seed, 180) for seed in range(6))], name="{i:03}.png")
+    give(
+        project,
+        "scored",
+        [blocks(300 + seed, 100) for seed in range(6)] + [blocks(400 + i, 180) for i in range(3)],
+        name="new {i}.png",
+    )
+    run_pending(store)
+    return project
+
+
+@pytest.fixture(autouse=True)
+def galleries(monkeypatch):
+    """What each gallery was given, by its key without the project; nothing is opened."""
+    seen = {}
+    monkeypatch.setattr(
+        "pages.parts.components.gallery.gallery", lambda **given: seen.update({given["key"].rpartition("_")[0]: given})
+    )
+    return seen
+
+
+def words(at) -> str:
+    """All words of the page, as they are read."""
+    return " ".join(texts(at.main)).replace("\u00a0", " ").replace("\u2060", "").replace("\\", "")
+
+
+def address(at, name: str) -> str | None:
+    value = at.query_params.get(name)
+    return value[0] if isinstance(value, list) else value
+
+
+def names(project) -> list[str]:
+    return list(project.snapshot().normals.names)
+
+
+def marked(galleries, key: str = "dn2_suspects") -> dict[str, str]:
+    """Marks by name, of those that have one."""
+    given = galleries[key]
+    return {name: mark for name, mark in zip(given["details"], given["marks"], strict=True) if mark}
+
+
+def test_strangers_come_first_and_are_proposed(project, galleries):
+    at = opened("clean", project=project.id, share=SIX)
+    assert not at.exception and not at.error
+    assert "Are strangers among the normals?" in words(at) and "dropping 6 changes 3 verdicts" in words(at)
+    assert all(strange(name) for name in galleries["dn2_suspects"]["details"][:6])
+    assert set(marked(galleries)) == {name for name in names(project) if strange(name)}
+    # They hid the three scored ones like them.
+    assert "3 flags appear that strangers were hiding" in words(at)
+    assert {name[:5] for name in galleries["dn2_clean_appearing"]["details"]} == {"new 6", "new 7", "new 8"}
+    assert project.state().version == 1  # nothing was written
+
+
+def test_the_automatic_share_is_explained(project, galleries):
+    at = opened("clean", project=project.id)
+    cleaning = clean(project.snapshot().bank)
+    assert cleaning.drop[cleaning.order[:6]].all()
+    assert f"dropping {cleaning.drop.sum()} changes" in words(at)
+    assert marked(galleries).keys() == {name for name, drop in zip(names(project), cleaning.drop, strict=True) if drop}
+    assert f"{cleaning.estimate.clump} normals keep to themselves" in words(at)
+    assert f"In all {100 * cleaning.share:.1f} % of the normals." in words(at)
+    assert f"compared with its {cleaning.k} nearest others" in words(at)
+    at.button(key="dn2_clean_apply").click().run()
+    said = event_words(history(project, newest=1)[0]).replace("\u00a0", " ")
+    assert f"{cleaning.drop.sum()} normals dropped as strangers (automatic, {100 * cleaning.share:.1f} %)" in said
+
+
+def test_apply_is_one_entry_with_the_way_back(project):
+    at = opened("clean", project=project.id, share=SIX)
+    at.button(key="dn2_clean_apply").click().run()
+    assert not at.exception and not any(strange(name) for name in names(project))
+    entry = history(project, newest=1)[0]
+    assert "6 normals dropped as strangers (own share, 13.0\u00a0%)" in event_words(entry)
+    assert "6 normals dropped: version 2." in words(at)
+    assert project.snapshot().set_aside == 6
+    at.button(key="dn2_changed_undo").click().run()
+    assert sum(map(strange, names(project))) == 6
+
+
+def test_what_a_person_says_counts_and_stays(project, galleries):
+    at = opened("clean", project=project.id, share=SIX)
+    ids = dict(zip(galleries["dn2_suspects"]["details"], galleries["dn2_suspects"]["ids"], strict=True))
+    stranger, good = "042.png", "010.png"
+    order = galleries["dn2_suspects"]["ids"]
+    for name, key in ((stranger, "keep"), (good, "drop")):
+        at.query_params["image"] = str(ids[name])
+        at.run()
+        at.button(key=f"dn2_decide_{key}").click().run()
+        following = order[order.index(ids[name]) + 1]
+        assert address(at, "image") == str(following)  # on to the next one
+    del at.query_params["image"]
+    at.switch_page("normals.py").run()  # the page is left, the draft stays
+    at.query_params["project"] = project.id
+    at.switch_page("clean.py")
+    at.query_params["project"] = project.id
+    at.run()
+    assert address(at, "share") == SIX
+    marks = marked(galleries)
+    assert (marks[stranger], marks[good]) == ("kept by you", "dropped by you")
+    assert galleries["dn2_suspects"]["ids"] == order  # nothing moves
+    at.button(key="dn2_clean_apply").click().run()
+    left = names(project)
+    assert stranger in left and good not in left and len(left) == 42
+    assert project.snapshot().set_aside == 5  # somebody looked at the good one
+    assert marked(galleries)[stranger] == "kept by you"
+
+
+def test_keys_in_the_gallery_decide(project, galleries):
+    at = opened("clean", project=project.id, share=SIX)
+    given = galleries["dn2_suspects"]
+    assert given["keys"] == "DK"
+    first, last = given["ids"][0], given["ids"][-1]
+    asked = []
+
+    def gallery(**now):
+        if now["key"].startswith("dn2_suspects") and not asked:
+            asked.append(now)
+            now["pressed"]([("K", first), ("D", last), ("D", 10**9)])
+        galleries[now["key"].rpartition("_")[0]] = now
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pages.parts.components.gallery.gallery", gallery)
+        at.run()
+    assert not at.exception
+    marks = galleries["dn2_suspects"]["marks"]
+    assert (marks[0], marks[-1]) == ("kept by you", "dropped by you")
+
+
+def test_a_word_on_an_image_can_be_taken_back(project, galleries):
+    at = opened("clean", project=project.id, share=SIX)
+    at.query_params["image"] = str(galleries["dn2_suspects"]["ids"][0])
+    at.run()
+    at.button(key="dn2_decide_keep").click().run()
+    at.query_params["image"] = str(galleries["dn2_suspects"]["ids"][0])
+    at.run()
+    at.button(key="dn2_decide_none").click().run()
+    assert "would be dropped" in words(at)
+
+
+def test_who_looked_at_all_of_them_vouches(project):
+    at = opened("clean", project=project.id, share=SIX)
+    at.checkbox(key="dn2_clean_vouched").check().run()
+    at.button(key="dn2_clean_apply").click().run()
+    assert project.snapshot().set_aside == 0 and project.state().n == 42
+
+
+def test_vouching_is_for_what_was_on_trial_then(project):
+    at = opened("clean", project=project.id, share=SIX)
+    at.checkbox(key="dn2_clean_vouched").check().run()
+    at.segmented_control(key="dn2_clean_how").set_value("half").run()
+    assert at.checkbox(key="dn2_clean_vouched").value is False
+
+
+def test_the_share_is_ones_own_or_the_papers(project, galleries):
+    at = opened("clean", project=project.id)
+    at.segmented_control(key="dn2_clean_how").set_value("half").run()
+    assert address(at, "share") == "half" and "dropping 24" in words(at)
+    at.segmented_control(key="dn2_clean_how").set_value("own").run()
+    at.slider(key="dn2_clean_percent").set_value(0).run()
+    assert address(at, "share") == "0"
+    assert "Nothing is dropped by its distance" in words(at) and at.button(key="dn2_clean_apply").disabled
+    at.slider(key="dn2_clean_percent").set_value(25).run()
+    assert len(marked(galleries)) == 12
+    at.button(key="dn2_clean_apply").click().run()
+    assert "own share, 25.0" in event_words(history(project, newest=1)[0])
+    assert address(at, "share") is None
+
+
+def test_a_link_brings_the_share_back(project, galleries):
+    at = opened("clean", project=project.id, share="10")
+    assert at.slider(key="dn2_clean_percent").value == 10 and len(marked(galleries)) == 5
+    for nonsense in ("95", "<b>"):
+        at = opened("clean", project=project.id, share=nonsense, cut=nonsense, part=nonsense, list=nonsense)
+        assert not at.exception and address(at, "share") is None
+        assert len(marked(galleries)) == clean(project.snapshot().bank).drop.sum()
+
+
+def test_too_many_to_go_on_is_a_sentence(project):
+    project.change_settings(k=10)
+    at = opened("clean", project=project.id, share="90")
+    assert "Expected at least 11" in at.error[0].value.replace("\\", "")
+    assert at.button(key="dn2_clean_apply").disabled and not at.exception
+    assert project.state().version == 1
+
+
+def test_known_defects_are_told(project):
+    view = project.snapshot()
+    stranger = next(i for i, name in zip(view.scored.ids.tolist(), view.scored.names, strict=True) if "new 7" in name)
+    set_label(project, stranger, "defect")
+    at = opened("clean", project=project.id, share=SIX)
+    assert "1 known defect that passes now would be found" in words(at)
+
+
+def test_copies_stand_as_pairs_and_the_second_goes(project, galleries):
+    at = opened("clean", project=project.id, part="copies", share=SIX)
+    assert "2 pairs of 48 normals are near-identical" in words(at)
+    given = galleries["dn2_pairs"]
+    assert given["group"] == 2
+    pairs = {tuple(given["details"][i : i + 2]) for i in (0, 2)}
+    assert pairs == {("003.png", "040.png"), ("007.png", "041.png")}
+    at.toggle(key="dn2_clean_copies").set_value(True).run()
+    assert {name for name, mark in marked(galleries, "dn2_pairs").items() if mark} == {"040.png", "041.png"}
+    at.button(key="dn2_clean_apply").click().run()
+    assert names(project) == [f"{i:03}.png" for i in range(40)]
+    assert "2 dropped as copies" in event_words(history(project, newest=1)[0])
+    assert project.snapshot().set_aside == 6  # a copy's twin stays and answers for it
+
+
+def test_the_cut_off_moves(project, galleries):
+    at = opened("clean", project=project.id, part="copies")
+    at.slider(key="dn2_clean_cut").set_value(0.0).run()
+    assert address(at, "cut") == "0.00" and "No pair is that close; the closest lies at" in words(at)
+    at.slider(key="dn2_clean_cut").set_value(1.5).run()
+    assert len(galleries["dn2_pairs"]["ids"]) > 4 and not at.exception
+
+
+def test_the_audit_ranks_and_opens_with_the_exact_effect(project, galleries, monkeypatch):
+    at = opened("clean", project=project.id, part="audit")
+    assert not at.exception and "Which normals do the verdicts lean on?" in words(at)
+    given = galleries["dn2_audit_hubs"]
+    used = [int(caption.split()[0]) for caption in given["captions"]]
+    assert used == sorted(used, reverse=True) and sum(used) == 2 * 48
+    at.segmented_control(key="dn2_audit_list").set_value("effects").run()
+    best = galleries["dn2_audit_effects"]["ids"][0]
+    monkeypatch.setattr("pages.parts.components.gallery.gallery", lambda **now: best if "audit" in now["key"] else None)
+    at.run()
+    assert address(at, "image") == str(best)
+    assert "If it is taken out of the normals" in words(at)
+
+
+def test_never_used_ones_are_listed(project, galleries):
+    at = opened("clean", project=project.id, part="audit", list="unused")
+    assert not at.exception
+    shown = project.snapshot()
+    k = shown.judge().k
+    leaned_on = set(shown.loo.indices[:, :k].ravel()) | set(shown.found.indices[:, :k].ravel())
+    expected = [int(i) for at_, i in enumerate(shown.normals.ids) if at_ not in leaned_on]
+    assert galleries.get("dn2_audit_unused", {"ids": []})["ids"] == expected
+
+
+def test_without_scored_images_that_section_says_so(store, fake_encoder):
+    project = store.create("Bolts")
+    give(project, "normal", [blocks(i, 100) for i in range(30)] + [blocks(100 + i, 180) for i in range(3)])
+    run_pending(store)
+    at = opened("clean", project=project.id)
+    assert not at.exception and "No images are scored yet" in words(at)
+    at = opened("clean", project=project.id, part="audit", list="effects")
+    assert not at.exception and "No images are scored yet" in words(at)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 4])
+def test_few_normals_are_too_few_to_tell(store, fake_encoder, n):
+    project = store.create("Bolts")
+    if n:
+        give(project, "normal", [blocks(i, 100) for i in range(n)])
+        run_pending(store)
+    at = opened("clean", project=project.id)
+    assert not at.exception and not at.error
+    assert {0: "No normals yet", 1: "nothing to compare"}.get(n, "Too few normals to tell") in words(at)
+    for part in ("copies", "audit") if n == 2 else ():
+        at = opened("clean", project=project.id, part=part)
+        assert not at.exception and not at.error
+
+
+def test_identical_normals_have_no_strangers(store, fake_encoder):
+    project = store.create("Bolts")
+    give(project, "normal", [_same(i) for i in range(24)])
+    run_pending(store)
+    for part in ("strangers", "copies", "audit"):
+        at = opened("clean", project=project.id, part=part)
+        assert not at.exception and not at.error
+        expected = {"strangers": "all normals are the same image", "copies": "only exact copies are listed"}
+        assert expected.get(part, "Which normals") in words(at)
+
+
+def _same(i: int) -> bytes:
+    """Another file of the same pixels: a size that the encoder shrinks to the same blocks."""
+    pixels = np.full((32 + 8 * i, 32, 3), 100, np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_the_past_is_only_looked_at(project, galleries):
+    entry = history(project)[-1]
+    at = opened("clean", project=project.id)
+    at.button(key="dn2_clean_apply").click().run()
+    at = opened("clean", project=project.id, state=str(entry.id))
+    assert not at.exception and "of 48 stand" in words(at)
+    assert at.button(key="dn2_clean_apply").disabled
+    assert "keys" not in galleries["dn2_suspects"]
+    stranger = galleries["dn2_suspects"]["ids"][0]
+    at = opened("clean", project=project.id, state=str(entry.id), image=str(stranger))
+    assert not at.exception
+    with pytest.raises(KeyError):
+        at.button(key="dn2_decide_drop")
+
+
+# without a page
+
+
+def cleaning_of(scores: list[float]):
+    points = np.zeros((len(scores), 2), np.float32)
+    points[:, 0] = np.arange(len(scores)) * 0.01
+    points[-2:, 1] = 9
+    return clean(Bank(points))
+
+
+def test_every_share_takes_the_first_of_one_order():
+    cleaning = cleaning_of([0.0] * 20)
+    for percent in (0, 7, 50, 90):
+        drop = proposal(cleaning, "own", percent)
+        assert drop.sum() == round(percent / 100 * 20)
+        assert set(np.flatnonzero(drop)) == set(cleaning.order[: drop.sum()].tolist())
+    assert proposal(cleaning, "half", 7).sum() == 10
+
+
+def test_a_plan_puts_a_persons_word_first():
+    cleaning, images = cleaning_of([0.0] * 20), np.arange(20) + 100
+    pairs = np.array([[0, 1], [1, 2], [3, 19]])
+    first, second = (int(images[row]) for row in cleaning.order[:2])
+    draft = Draft(how="own", percent=10, kept=frozenset({first}), dropped=frozenset({105}), copies=True)
+    planned = plan(draft, cleaning, images, pairs)
+    assert set(images[planned.strangers]) == {second, 105}
+    assert set(images[planned.seen]) == {105}
+    assert not (planned.strangers & planned.copies).any()
+    assert plan(Draft(vouched=True), cleaning, images, pairs).seen.tolist() == cleaning.drop.tolist()
+    assert not plan(Draft(), None, images, pairs).leaves.any()
+
+
+def test_of_a_row_of_copies_one_stays():
+    gone, kept = np.zeros(6, bool), np.zeros(6, bool)
+    every = np.array([[0, 1], [0, 2], [1, 2]])
+    assert second_ones(every, gone, kept).tolist() == [False, True, True, False, False, False]
+    chain = np.array([[0, 1], [1, 2], [2, 3]])
+    assert second_ones(chain, gone, kept).tolist() == [False, True, False, True, False, False]
+    gone[0] = True  # its copy need not go, too
+    assert second_ones(np.array([[0, 1]]), gone, kept).sum() == 0
+    kept[5] = True
+    assert second_ones(np.array([[4, 5]]), gone, kept).sum() == 0
+
+
+def test_the_histogram_holds_every_normal():
+    before, after = np.append(np.arange(40) / 40, 9.0), np.arange(40) / 50
+    figure = before_after(before, after, (0.9, 0.7), 3)
+    bars, outline = figure.data
+    assert sum(bars.y) == 40 and sum(outline.y) == 41
+    edges = bins(before, after)
+    assert edges[0] == 0 and edges[-1] >= 9 and len(edges) <= 130
+    assert len(bins(np.ones(3), np.ones(3))) >= 2
+
+
+def test_a_draft_belongs_to_its_project(project, store):
+    at = opened("clean", project=project.id)
+    at.segmented_control(key="dn2_clean_how").set_value("half").run()
+    assert set(at.session_state[clean_draft.KEY]) == {project.id}
+    with pytest.raises(NotFound):
+        store.open("no such project")
