@@ -79,7 +79,6 @@ SENTENCES = {
     "OUT_OF_MEMORY": "The memory did not suffice. What was finished is kept; close other programs or use a smaller network.",
     "PROJECT_DELETED": "The project was deleted while the work was running.",
     "PROJECT_NAME": "A project needs a name of 1 to 120 characters.",
-    "REDUCTION_DAMAGED": "The file {file} that tells which normals are kept is missing or damaged. Keep all normals, or choose fewer anew.",
     "REJECT_BUDGET": "Expected the share of good parts that may be rejected to be at most the share that may be flagged ({budget:g}), got {reject_budget:g}.",
     "SECONDS_OUT_OF_RANGE": "Expected a time limit in seconds above 0, got {seconds}.",
     "STORAGE_FAILED": "{what} could not be read or written: {reason}. What was saved before is unharmed.",

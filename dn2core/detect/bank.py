@@ -128,6 +128,12 @@ class Bank:
         """How many numbers a vector has."""
         return self.features.shape[1]
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that the vectors and the search among them take, in bytes."""
+        searched = self.features.nbytes if self._shortlist is None else self._shortlist.nbytes
+        return self.features.nbytes + searched
+
     def prepare(self, vectors: np.ndarray) -> np.ndarray:
         """(q, d) float32 vectors as the bank compares them: checked, and of unit length where it normalises.
 

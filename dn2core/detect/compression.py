@@ -1,5 +1,6 @@
 """Fewer vectors for the bank: means of the normals, or the normals that cover all others best."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,9 @@ from dn2core.errors import Refused
 ROUNDS = 25  # of k-means; what more of them move is too little to matter
 PROJECTED_FROM = 10_000  # vectors from which rows are chosen by shorter ones
 PROJECTED_TO = 128  # numbers that these have
+_TOLD = 64  # rows between two words of progress
+
+Tell = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Means:
     counts: np.ndarray
 
 
-def kmeans(features: np.ndarray, m: int, *, seed: int = 0) -> Means:
+def kmeans(features: np.ndarray, m: int, *, seed: int = 0, tell: Tell | None = None) -> Means:
     """The means of m clusters, and the row nearest to each: the paper's way to a smaller bank.
 
     k-means++ chooses the first means (Arthur and Vassilvitskii, SODA 2007), 25 rounds of Lloyd's algorithm by
@@ -37,6 +41,7 @@ def kmeans(features: np.ndarray, m: int, *, seed: int = 0) -> Means:
         features: (n, d) as the bank compares them.
         m: clusters, 1 to n. With m = n every row is its own mean.
         seed: draws the first means; the same one gives the same clusters.
+        tell: called with (first means chosen, m), then with (rounds done, 25).
 
     Raises:
         Refused: when m is out of its range or the features are none.
@@ -45,16 +50,20 @@ def kmeans(features: np.ndarray, m: int, *, seed: int = 0) -> Means:
     _check(m, bank.n)
     if m == bank.n:
         return Means(bank.features, np.arange(bank.n), np.ones(bank.n, np.int64))
-    first = bank.features[_spread_out(bank.features, m, seed, by_chance=True)]
+    means = bank.features[_spread_out(bank.features, m, seed, tell, by_chance=True)]
     # Every vector counts, and few of them for each mean are as they should be: FAISS would sample and warn.
-    found = faiss.Kmeans(
-        bank.dim, int(m), niter=ROUNDS, seed=int(seed), max_points_per_centroid=bank.n, min_points_per_centroid=1
+    once = faiss.Kmeans(
+        bank.dim, int(m), niter=1, seed=int(seed), max_points_per_centroid=bank.n, min_points_per_centroid=1
     )
-    found.train(bank.features, init_centroids=first)
-    return _clusters(bank.features, Bank(found.centroids).search_prepared(bank.features, 1).indices[:, 0])
+    for done in range(ROUNDS):
+        once.train(bank.features, init_centroids=means)
+        means = once.centroids.copy()
+        if tell:
+            tell(done + 1, ROUNDS)
+    return _clusters(bank.features, Bank(means).search_prepared(bank.features, 1).indices[:, 0])
 
 
-def coreset(features: np.ndarray, m: int, *, seed: int = 0) -> np.ndarray:
+def coreset(features: np.ndarray, m: int, *, seed: int = 0, tell: Tell | None = None) -> np.ndarray:
     """Rows that cover the others: each is, when chosen, the one farthest from all that were chosen before.
 
     Greedy k-center (Gonzalez 1985; Sener and Savarese, ICLR 2018): the largest distance of a row to the nearest
@@ -66,6 +75,7 @@ def coreset(features: np.ndarray, m: int, *, seed: int = 0) -> np.ndarray:
         features: (n, d) as the bank compares them.
         m: rows to choose, 1 to n.
         seed: draws the first row and the projection.
+        tell: called with (rows chosen, m).
 
     Returns:
         (m,) int64 rows, in the order in which they were chosen, all different.
@@ -75,10 +85,10 @@ def coreset(features: np.ndarray, m: int, *, seed: int = 0) -> np.ndarray:
     """
     bank = Bank(features)
     _check(m, bank.n)
-    return _spread_out(bank.features, m, seed, by_chance=False)
+    return _spread_out(bank.features, m, seed, tell, by_chance=False)
 
 
-def _spread_out(features: np.ndarray, m: int, seed: int, *, by_chance: bool) -> np.ndarray:
+def _spread_out(features: np.ndarray, m: int, seed: int, tell: Tell | None, *, by_chance: bool) -> np.ndarray:
     """(m,) different rows, each far from those before: the farthest, or by a chance that grows with its distance."""
     n, dim = features.shape
     rng = np.random.default_rng(seed)
@@ -94,6 +104,8 @@ def _spread_out(features: np.ndarray, m: int, seed: int, *, by_chance: bool) -> 
         np.minimum(nearest, norms + norms[last] - 2 * (vectors @ vectors[last]), out=nearest)
         nearest[last] = -np.inf
         chosen[i] = _drawn(nearest, rng) if by_chance else nearest.argmax()
+        if tell and (i + 1) % _TOLD == 0:
+            tell(i + 1, m)
     return chosen
 
 

@@ -112,6 +112,7 @@ def setting_name(name: str, say: Say = ENGLISH) -> str:
         "budget": t("false-alarm budget"),
         "reject_budget": t("budget for rejects"),
         "calibration": t("limits rest on"),
+        "reduction": t("normals compared with"),
     }
     return words.get(name, name)
 
@@ -123,6 +124,8 @@ def setting_value(name: str, settings: Settings, say: Say = ENGLISH) -> str:
         return t("of unit length") if value else t("raw")
     if name in ("budget", "reject_budget"):
         return t("none") if value is None else say.one_in(value)
+    if name == "reduction":
+        return t("all") if value is None else t("fewer (choice {n})", n=say.number(value))
     words = {
         "backbone": backbone_word,
         "preset": preset_word,

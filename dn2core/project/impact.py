@@ -86,7 +86,8 @@ def trial(project: "Project", view: Snapshot, *, join: Sequence[int] = (), leave
     keep = np.ones(len(view.normals), bool)
     keep[gone] = False
     joining = _image_ids(view.scored, join)
-    joining = joining[~np.isin(joining, np.concatenate([view.normals.image_ids, view.held.image_ids]))]
+    there = (view.normals, view.checking, view.left_out)
+    joining = joining[~np.isin(joining, np.concatenate([items.image_ids for items in there]))]
     if not keep.any() and not len(joining):
         raise NotFound("NO_NORMALS")
     added = project.features(joining.tolist(), view.state.fingerprint) if len(joining) else None
@@ -105,15 +106,7 @@ def trial(project: "Project", view: Snapshot, *, join: Sequence[int] = (), leave
 def _joined(view: Snapshot, keep: np.ndarray, joining: np.ndarray) -> Items:
     """The normals that stay, and behind them the scored images that join."""
     rows = [int(np.flatnonzero(view.scored.image_ids == image)[0]) for image in joining]
-    stay, new = np.flatnonzero(keep), view.scored
-    return Items(
-        ids=np.concatenate([view.normals.ids[stay], new.ids[rows]]),
-        image_ids=np.concatenate([view.normals.image_ids[stay], joining]),
-        names=(*(view.normals.names[i] for i in stay), *(new.names[i] for i in rows)),
-        batches=np.concatenate([view.normals.batches[stay], new.batches[rows]]),
-        added=np.concatenate([view.normals.added[stay], new.added[rows]]),
-        lots=(*(view.normals.lots[i] for i in stay), *(new.lots[i] for i in rows)),
-    )
+    return view.normals.some(keep).and_then(view.scored.some(np.array(rows, np.int64)))
 
 
 def _image_ids(items: Items, item_ids: Sequence[int]) -> np.ndarray:

@@ -9,7 +9,14 @@ from pathlib import Path
 from dn2core.errors import NotFound, StorageError, sentence
 from dn2core.project.catalogue import Database, Tables, dump
 
-LANES = {"intake": "compute", "reencode": "compute", "map": "projection", "compare": "comparison"}
+LANES = {
+    "intake": "compute",
+    "reencode": "compute",
+    "map": "projection",
+    "compare": "comparison",
+    "reduce": "compute",
+    "fewer": "compute",
+}
 ATTEMPTS = 3
 KEPT = 1000  # ended jobs
 STALLED_SECONDS = 180  # without a sign of life from a job that counts images

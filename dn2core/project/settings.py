@@ -18,6 +18,7 @@ class Settings:
     reject_budget: the share of good parts that may be rejected outright; what lies between is for review.
         None: whatever is flagged is rejected.
     calibration: which scores of good parts the limits rest on, where they are there: see `Reference`.
+    reduction: the choice of fewer normals to compare with (see `reductions`); None: all of them.
     """
 
     backbone: str = "efficientnet_lite0"
@@ -28,6 +29,7 @@ class Settings:
     budget: float = BUDGET
     reject_budget: float | None = None
     calibration: str = "leave_one_out"
+    reduction: int | None = None
 
     def __post_init__(self):
         if not 1 <= self.k <= K_MAX:

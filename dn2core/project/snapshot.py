@@ -23,6 +23,7 @@ from dn2core.detect.update import NeighbourTable, neighbour_table, own_neighbour
 from dn2core.errors import NotFound
 from dn2core.project import events
 from dn2core.project.records import State, newest_state, state_of
+from dn2core.project.reductions import reduction_in, told_apart
 from dn2core.project.settings import K_MAX, Settings, settings_in
 
 if TYPE_CHECKING:
@@ -49,6 +50,29 @@ class Items:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def some(self, which: np.ndarray | slice) -> "Items":
+        """Those of a mask, of positions or of a slice, in that order."""
+        positions = np.arange(len(self))[which]
+        return Items(
+            ids=self.ids[positions],
+            image_ids=self.image_ids[positions],
+            names=tuple(self.names[i] for i in positions),
+            batches=self.batches[positions],
+            added=self.added[positions],
+            lots=tuple(self.lots[i] for i in positions),
+        )
+
+    def and_then(self, more: "Items") -> "Items":
+        """These and more behind them."""
+        return Items(
+            ids=np.concatenate([self.ids, more.ids]),
+            image_ids=np.concatenate([self.image_ids, more.image_ids]),
+            names=(*self.names, *more.names),
+            batches=np.concatenate([self.batches, more.batches]),
+            added=np.concatenate([self.added, more.added]),
+            lots=(*self.lots, *more.lots),
+        )
+
     def position(self, item_id: int) -> int | None:
         """Where an item stands; None when it is not among these."""
         found = np.flatnonzero(self.ids == item_id)
@@ -74,11 +98,13 @@ class Snapshot:
     generation: tuple
     settings: Settings
     state: State
-    normals: Items
+    normals: Items  # those that images are compared with
     held: Items  # good parts that are not among the normals, to check the limit
+    checks: Items  # normals that a reduction has set aside for the same purpose
+    left_out: Items  # further normals that a reduction keeps out of the bank
     scored: Items
     bank: Bank
-    held_features: np.ndarray  # (h, d) float32, as the bank compares them
+    held_features: np.ndarray  # (h, d) float32, as the bank compares them: those held, then the checks
     scored_features: np.ndarray  # (q, d) float32, likewise
     own_neighbours: NeighbourTable  # of the normals among each other
     held_found: Found  # distances (h, K) squared L2, indices = positions in normals
@@ -106,14 +132,27 @@ class Snapshot:
 
         Held-out parts need to be two at least, and lots as well.
         """
-        reference = self.references.get(calibration, self.references.get("leave_one_out"))
+        reference = self.references.get(calibration, next(iter(self.references.values()), None))
         return ScoreTable(self.loo, self.found, form=self.settings.form, reference=reference)
+
+    @property
+    def reduced(self) -> bool:
+        """Whether some normals are kept out of the bank."""
+        return len(self.checks) + len(self.left_out) > 0
+
+    @cached_property
+    def checking(self) -> Items:
+        """Good parts that are compared with the normals to check the limit, in the order of `held_found`."""
+        return self.held.and_then(self.checks)
 
     @cached_property
     def references(self) -> dict[str, Reference]:
-        """What limits can rest on, by kind."""
+        """What limits can rest on, by kind. With fewer normals, on good parts that had no say in the choice alone."""
         if self.loo is None:
             return {}
+        if self.reduced:
+            dropped = self.set_aside if len(self.checks) else 0
+            return {"held_out": Reference("held_out", self.held_found, lot_codes(self.checking.lots), dropped)}
         made = {"leave_one_out": Reference("leave_one_out", self.loo, set_aside=self.set_aside)}
         lots = lot_codes(self.normals.lots)
         if lots is not None:
@@ -129,14 +168,15 @@ class Snapshot:
 
     @cached_property
     def same_as_normal(self) -> np.ndarray:
-        """(q,) bool: the very same image is among the normals."""
-        return np.isin(self.scored.image_ids, self.normals.image_ids)
+        """(q,) bool: the very same image is among the normals, in the bank or not."""
+        normals = (self.normals, self.checks, self.left_out)
+        return np.isin(self.scored.image_ids, np.concatenate([items.image_ids for items in normals]))
 
     @property
     def nbytes(self) -> int:
-        """What the vectors and neighbours take in memory, roughly; FAISS holds the bank a second time."""
+        """What the vectors and neighbours take in memory, roughly."""
         tables = self.own_neighbours.nbytes + self.scored_neighbours.nbytes
-        return 2 * self.bank.features.nbytes + self.scored_features.nbytes + tables
+        return self.bank.nbytes + self.scored_features.nbytes + tables
 
     def judge(self, k: int | None = None) -> Judgement:
         """Scores and verdicts at k, by default the project's own."""
@@ -149,7 +189,7 @@ class Snapshot:
         Raises:
             NotFound: when the item is in neither set.
         """
-        for items, table in ((self.scored, self.found), (self.normals, self.loo), (self.held, self.held_found)):
+        for items, table in ((self.scored, self.found), (self.normals, self.loo), (self.checking, self.held_found)):
             position = items.position(item_id)
             if position is not None:
                 return self._neighbours(table, position, k) if table is not None else []
@@ -201,7 +241,7 @@ def tried(project: "Project", view: Snapshot, settings: Settings) -> Snapshot:
         return replace(view, settings=settings)
     raw = [
         project.features(items.image_ids.tolist(), view.state.fingerprint).reshape(-1, view.bank.dim)
-        for items in (view.normals, view.held, view.scored)
+        for items in (view.normals, view.checking, view.scored)
     ]
     bank = Bank(raw[0], normalise=settings.normalise)
     held, scored = bank.prepare(raw[1]), bank.prepare(raw[2])
@@ -274,7 +314,16 @@ def past_snapshot(project: "Project", event_id: int) -> Snapshot:
     return _build(project, events.event(project, event_id))
 
 
-def _build(project: "Project", past: events.Event | None = None) -> Snapshot:
+def with_all_normals(project: "Project") -> Snapshot:
+    """The project as it is, but with all normals in the bank; the kept snapshot where it is so already."""
+    view = snapshot(project)
+    if not view.reduced:
+        return view
+    view = _build(project, reduced=False)
+    return replace(view, generation=(*view.generation, "all normals"))
+
+
+def _build(project: "Project", past: events.Event | None = None, *, reduced: bool = True) -> Snapshot:
     with project.db.read() as db:  # all from one view, so that it is what its generation says
         state = newest_state(db) if past is None else state_of(db, past.version)
         settings = settings_in(db) if past is None else past.settings
@@ -284,6 +333,7 @@ def _build(project: "Project", past: events.Event | None = None) -> Snapshot:
         name = _name_in(db)
         before = _comparable(project.id, state, settings) if past is None else None
         normals, held = (_normals(db, state, one) for one in (0, 1))
+        reduction = reduction_in(db, project, settings.reduction) if reduced else None
         set_aside = set_aside_in(db, state.version, past.at if past else math.inf)
         if before and before.generation[2] == generation[2]:
             scored, missing = before.scored, before.waiting + before.lost
@@ -293,8 +343,10 @@ def _build(project: "Project", past: events.Event | None = None) -> Snapshot:
             lots = _lots_then(db, past)
             normals, held, scored = (_with_lots(items, lots) for items in (normals, held, scored))
 
+    normals, checks, left_out = told_apart(reduction, normals, len(held))
     bank, own, keep = _bank(project, before, normals, state, settings)
-    held_features = bank.prepare(project.features(held.image_ids.tolist(), state.fingerprint).reshape(-1, bank.dim))
+    checking = held.and_then(checks).image_ids.tolist()
+    held_features = bank.prepare(project.features(checking, state.fingerprint).reshape(-1, bank.dim))
     features, neighbours = _searched(project, before, bank, keep, scored, state)
     return Snapshot(
         project_id=project.id,
@@ -304,6 +356,8 @@ def _build(project: "Project", past: events.Event | None = None) -> Snapshot:
         state=state,
         normals=normals,
         held=held,
+        checks=checks,
+        left_out=left_out,
         scored=scored,
         bank=bank,
         scored_features=features,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from dn2core.errors import DN2Error
-from dn2core.project import comparing, intake, maps, reencode
+from dn2core.project import comparing, fewer, intake, maps, reductions, reencode
 from dn2core.project.jobs import LANES, Job
 from dn2core.project.lifeline import end_with_parent
 from dn2core.project.progress import Interrupted, Progress, Stopped
@@ -23,6 +23,8 @@ KINDS: dict[str, Callable] = {
     "reencode": reencode.run,
     "map": maps.run,
     "compare": comparing.run,
+    "reduce": reductions.run,
+    "fewer": fewer.run,
 }
 POLL_SECONDS = 0.15
 

@@ -121,6 +121,8 @@ def title(job) -> str:
         "intake": t("Taking in images"),
         "reencode": t("Encoding anew"),
         "map": t("Drawing the map"),
+        "reduce": t("Choosing normals"),
+        "fewer": t("Measuring smaller banks"),
         "compare": t("Comparing detectors"),
     }
     return titles.get(job.kind, t("Working"))
