@@ -125,7 +125,15 @@ def _opened_image(project, shown, images, found: LotVerdicts, at: int | None) ->
 
 def _answer(found: LotVerdicts) -> None:
     st.caption(t("Which lot went wrong, and since when?"))
-    st.markdown(f"#### {md(answer(found))}")
+    st.markdown(
+        f"#### {md(answer(found))}",
+        help=t(
+            "A run begins with a flagged lot. It goes on while more of its lots are flagged than pass, and is over "
+            "when as many have passed."
+        )
+        if found.since
+        else None,
+    )
     silent = caught(found)
     if silent:
         st.markdown(md(silent))

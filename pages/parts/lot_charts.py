@@ -79,9 +79,9 @@ def lot_among_groups(lot: Lot, *, height: int = 230) -> go.Figure:
     groups = np.sqrt(np.maximum(lot.calibration_scores, 0) / lot.limit)
     width = max(float(np.ptp(groups)) / 24, 1e-3)
     # The limit is one of the groups and belongs below it, so the edge is a hair above.
-    low = int(np.floor((1 - groups.min()) / width)) + 1
-    high = max(1, int(np.ceil((groups.max() - 1) / width + 1e-9)))
-    edges = 1 + 1e-6 * width + width * np.arange(-low, high + 1)
+    below = int(np.floor((1 - groups.min()) / width)) + 1
+    above = max(1, int(np.ceil((groups.max() - 1) / width + 1e-9)))
+    edges = 1 + 1e-6 * width + width * np.arange(-below, above + 1)
     counts = np.histogram(groups, bins=edges)[0]
     figure = go.Figure(
         go.Bar(
@@ -93,9 +93,10 @@ def lot_among_groups(lot: Lot, *, height: int = 230) -> go.Figure:
         )
     )
     figure.update_layout(template=template(), height=height, bargap=0, margin={"t": 44})
-    ends = [min(edges[0], lot.times_limit), max(edges[-1], lot.times_limit)]
-    margin = 0.04 * (ends[1] - ends[0])
-    figure.update_xaxes(title=t("how far, 1 = the limit"), range=[ends[0] - margin, ends[1] + margin])
+    low, high = min(edges[0], lot.times_limit), max(edges[-1], lot.times_limit)
+    # Both labels stand on the right of their lines, and need room there.
+    high = max(high, low + 1.3 * (max(1.0, lot.times_limit) - low))
+    figure.update_xaxes(title=t("how far, 1 = the limit"), range=[low - 0.04 * (high - low), high])
     figure.update_yaxes(title=t("share of {n} good groups, %", n=number(len(groups))))
     limit_line(figure, 1.0)
     colour = "#6DB6E8" if dark() else SELECTED

@@ -57,16 +57,25 @@ def order_words() -> dict[str, str]:
     return {"arrival": t("Arrival"), "name": t("Name"), "number": t("Date or number in the name")}
 
 
-def pooling_title(method: str) -> str:
-    """A way to make one vector of a lot's images."""
-    words = {
-        "mean": t("Mean"),
-        "max": t("Largest"),
-        "concat": t("One behind the other"),
-        "covariance": t("Spread"),
-        "composition": t("Composition"),
+def pooling_words() -> dict[str, tuple[str, str]]:
+    """The ways to make one score of a lot's images: title and formula of each."""
+    known = {
+        "mean": (t("Mean"), t("mean of the images' vectors: the paper's")),
+        "max": (t("Largest"), t("the largest value of each number among the images' vectors")),
+        "concat": (t("One behind the other"), t("the images' vectors one behind the other; order counts")),
+        "covariance": (
+            t("Spread"),
+            t("trace of the covariance: how much the images of a lot differ from each other; needs no normals"),
+        ),
+        "composition": (
+            t("Composition"),
+            t(
+                "mean of the images' places along the axes that matter, and the share of each kind of image; "
+                "by how good groups vary (squared Mahalanobis distance)"
+            ),
+        ),
     }
-    return words.get(method, POOLINGS[method].title)
+    return {name: known.get(name, (pooling.title, pooling.formula)) for name, pooling in POOLINGS.items()}
 
 
 def controls(choice: Choice, budget: float) -> None:
@@ -112,11 +121,12 @@ def controls(choice: Choice, budget: float) -> None:
             args=("order", "dn2_lots_order", "arrival"),
         )
         with st.popover(t("Expert"), icon=":material/science:", key="dn2_lots_expert"):
+            words = pooling_words()
             st.radio(
                 t("How the images of a lot become one score"),
-                list(POOLINGS),
-                format_func=pooling_title,
-                captions=[md(POOLINGS[name].formula) for name in POOLINGS],
+                list(words),
+                format_func=lambda name: words[name][0],
+                captions=[md(formula) for _, formula in words.values()],
                 key="dn2_lots_pool",
                 on_change=_keep,
                 args=("pool", "dn2_lots_pool", METHOD),
@@ -143,7 +153,7 @@ def close_lot() -> None:
 
 def _typed(budget: float) -> None:
     value = st.session_state["dn2_lots_in"]
-    if value is not None:
+    if value:  # 0 comes from a field that was not filled yet when something else was clicked
         _write("lots_in", f"{value:.12g}", one_in_word(budget))
 
 

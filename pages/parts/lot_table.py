@@ -70,7 +70,7 @@ def lot_table(lots: list[Lot], pictures: list[str | None]) -> pd.DataFrame:
             t("Worst"): pictures,
             t("Lot"): [cell(short(lot.name)) for lot in lots],
             t("Verdict"): [sign(lot) for lot in lots],
-            t("Less unusual"): [lot.percentile if lot.judged else None for lot in lots],
+            t("Less unusual"): [_percentile(lot) for lot in lots],
             t("How far"): [None if lot.times_limit != lot.times_limit else lot.times_limit for lot in lots],
             t("Images"): [lot.size for lot in lots],
             t("Flagged images"): [lot.flagged_images for lot in lots],
@@ -84,6 +84,13 @@ def sign(lot: Lot) -> str:
     if not lot.judged:
         return f"– {t('not judged')}"
     return f"▲ {t('flagged')}" if lot.flagged else f"✓ {t('pass')}"
+
+
+def _percentile(lot: Lot) -> float | None:
+    """Never rounded up to a full 100."""
+    if not lot.judged:
+        return None
+    return lot.percentile if lot.percentile >= 100 else min(lot.percentile, 99.9)
 
 
 def _rank(lot: Lot) -> float:

@@ -41,7 +41,7 @@ def _since_words(found: LotVerdicts) -> str:
     since = found.since
     name = short(found.lots[since.lot].name)
     if since.over:
-        return t("the last run of them began with {lot} and is over: as many have passed since", lot=name)
+        return t("the last run of them, from {lot}, is over", lot=name)
     if since.lots == 1:
         return t("the last one, {lot}", lot=name)
     return t("since {lot} {flagged} of {n}", lot=name, flagged=number(since.flagged), n=number(since.lots))
@@ -110,20 +110,23 @@ def why(lot: Lot, method: str, budget: float) -> str:
     """The verdict and why, in one sentence (plain text)."""
     if not lot.judged:
         return t("Not judged. {reason}", reason=sentence(lot.refused))
-    start = _images_words(lot)
+    if math.isnan(lot.times_limit):
+        return t(
+            "{images}; good groups of {n} all score alike, so nothing tells lots apart.",
+            images=_images_words(lot),
+            n=number(lot.size),
+        )
     kept = percent(100 * min(1 - budget, 1 - 1 / (len(lot.calibration_scores) + 1)))
-    good = (
-        t("real lots of normals")
-        if lot.calibrated_on == "lots"
-        else t("equal groups of normals")
-        if lot.calibration_size == lot.size
-        else t("groups of {size} normals", size=number(lot.calibration_size))
-    )
-    together = _together(lot.times_limit, method)
+    if lot.calibrated_on == "lots":
+        good = t("real lots of normals")
+    elif lot.calibration_size == lot.size:
+        good = t("equal groups of normals")
+    else:
+        good = t("groups of {size} normals", size=number(lot.calibration_size))
     return t(
         "{images}; {together} the limit, below which {share} of {good} stay.",
-        images=start,
-        together=together,
+        images=_images_words(lot),
+        together=_together(lot, method),
         share=kept,
         good=good,
     )
@@ -139,12 +142,16 @@ def _images_words(lot: Lot) -> str:
     )
 
 
-def _together(times: float, method: str) -> str:
-    if math.isnan(times):
-        return t("together they are compared with")
+def _together(lot: Lot, method: str) -> str:
+    times = _times(lot.times_limit)
     if method == "covariance":
-        return t("together they differ {times} times as much as", times=number(times, 1 if times >= 1 else 2))
-    return t("together they lie {times} times as far from the normals as", times=_times(times))
+        return t("together they differ {times} times as much as", times=times)
+    return tn(
+        "it lies {times} times as far from the normals as",
+        "together they lie {times} times as far from the normals as",
+        lot.size,
+        times=times,
+    )
 
 
 def _times(times: float) -> str:

@@ -303,7 +303,7 @@ def test_the_answer_tells_counts_and_the_run():
     assert answer(verdicts([*good, *bad], Since(3, 3, 3, False))) == "3 of 6 lots are flagged; since b0 3 of 3"
     assert answer(verdicts([*good, bad[0]], Since(3, 1, 1, False))) == "1 of 4 lots is flagged; the last one, b0"
     over = answer(verdicts([bad[0], *good], Since(0, 4, 1, True)))
-    assert over.startswith("1 of 4 lots is flagged; the last run of them began with b0 and is over")
+    assert over == "1 of 4 lots is flagged; the last run of them, from b0, is over"
     assert answer(verdicts([lot(**UNJUDGED)])) == "No lot can be judged"
     assert answer(verdicts(bad[:1], Since(0, 1, 1, False))) == "The one lot is flagged"
 
@@ -339,6 +339,11 @@ def test_why_is_told_for_each_case():
     assert "95.0 % of real lots of normals" in why(
         lot(calibrated_on="lots", calibration_scores=np.arange(19.0)), "mean", 0.01
     )
+    assert "; it lies 1.2 times as far" in why(lot(size=1, times=1.2), "mean", 0.01)
+    alike = lot(size=1, score=0.0, limit=0.0, flagged=False)
+    assert why(alike, "covariance", 0.01) == (
+        "Its image is not flagged by itself; good groups of 1 all score alike, so nothing tells lots apart."
+    )
     assert why(lot(**UNJUDGED), "mean", 0.01).startswith("Not judged. Expected at least 4 normal images")
 
 
@@ -363,6 +368,11 @@ def test_the_list_has_what_cannot_be_judged_last_when_sorted():
     assert table["Verdict"].tolist() == ["– not judged", "✓ pass", "▲ flagged"]
     assert table["Lot"].tolist() == ["A", "B", "'=C"] and table["Worst"].isna().tolist() == [False, True, True]
     assert table["How far"].isna().tolist() == [True, False, False]
+
+
+def test_a_percentile_is_never_rounded_up_to_all():
+    table = lot_table([lot(percentile=99.96), lot(percentile=100.0)], [])
+    assert table["Less unusual"].tolist() == [99.9, 100.0]
 
 
 def test_the_worst_image_is_marked_among_the_drivers():
