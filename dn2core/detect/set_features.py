@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigh
 from sklearn.cluster import KMeans
-from sklearn.covariance import ledoit_wolf
 
 AXES = 64  # principal axes that are looked at, at most
 _IMAGES_PER_AXIS = 8  # fewer make the variance along an axis a guess
@@ -64,11 +63,11 @@ def composition_of(features: np.ndarray, rows: Sequence[np.ndarray] | None = Non
     mean, axes, variances = _principal(features[inside])
     usable = known // _GROUPS_PER_AXIS
     if usable > 1:
+        usable = min(usable, axes.shape[1])
         places = (features - mean).astype(np.float64) @ axes[:, :usable]
         # A mean of m images varies by 1 / m of what they do, if they are picked at random.
         means = np.stack([places[each].mean(axis=0) * np.sqrt(len(each)) for each in rows])
-        within, _ = ledoit_wolf(means)
-        within += _SMALLEST * variances[0] * np.eye(len(within))
+        within = np.cov(means.T) + _SMALLEST * variances[0] * np.eye(usable)
         ratios, directions = eigh(np.cov(places[inside].T), within)
         kept = directions[:, ratios > _BALANCED]
         if kept.size:
