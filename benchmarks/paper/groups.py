@@ -72,7 +72,7 @@ def main() -> None:
 DIFFERS = """\
 - Fashion-MNIST's classes for the paper's data sets, the bundled network for its ResNet, and unit-length features.
 - Concatenation sees its sets in random order, as the anomalous ones are: nothing says which image is which.
-- The last three rows of the first table are not the paper's. `composition` is this project's: it uses no label, \
+- Random projections, principal axes and `composition` are not the paper's. The last one uses no label, \
 but the training sets themselves tell it along which axes good sets keep a balance.
 - The sets of 10 to 50 images are of clothes, not of digits.
 - The paper has no verdicts, so nothing stands beside the last two tables."""
