@@ -90,28 +90,25 @@ def _compared(project, shown, kept, standing) -> None:
     if standing is not None:
         st.markdown(f"#### {answer_words(kept, standing)}")
     st.caption(basis_words(project, shown, kept, standing))
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        st.markdown(f"##### {t('Side by side')}")
-        table = standings_table(kept, standing)
-        st.dataframe(
-            table,
-            hide_index=True,
-            height=min(40 + 35 * len(table), 720),
-            key="dn2_compare_table",
-            alt=t("Detectors with their accuracy, agreement, time and memory"),
+    st.markdown(f"##### {t('Side by side')}")
+    table = standings_table(kept, standing)
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=min(3 + 35 * (len(table) + 1), 720),
+        key="dn2_compare_table",
+        alt=t("Detectors with their accuracy, agreement, time and memory"),
+    )
+    if standing is not None and len(kept.scores) > 1:
+        title, help_text = chart_words(standing)
+        st.markdown(f"##### {title}", help=help_text)
+        st.plotly_chart(
+            standings_figure(kept, standing),
+            theme=None,
+            config=plot_config(),
+            key="dn2_compare_chart",
+            alt=title,
         )
-    with right:
-        if standing is not None and len(kept.scores) > 1:
-            title, help_text = chart_words(standing)
-            st.markdown(f"##### {title}", help=help_text)
-            st.plotly_chart(
-                standings_figure(kept, standing),
-                theme=None,
-                config=plot_config(),
-                key="dn2_compare_chart",
-                alt=title,
-            )
     if standing is not None and DN2 in kept.scores and len(kept.scores) > 1:
         disagreement(project, shown, kept, standing)
 

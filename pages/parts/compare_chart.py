@@ -10,7 +10,8 @@ from pages.parts.text import number, plain, t
 def standings_figure(kept, standing) -> go.Figure:
     """ROC AUC with intervals where labels tell, else the rank correlation with DN2; a row for each detector."""
     labelled = any(one.roc_auc is not None for one in standing.standings.values())
-    rows = [name for name, one in standing.standings.items() if _value(one, labelled) is not None]
+    rows = [name for name in kept.entries if name in standing.standings]
+    rows = [name for name in rows if _value(standing.standings[name], labelled) is not None]
     names = [plain(kept.entries[name].title) for name in rows]
     values = [_value(standing.standings[name], labelled) for name in rows]
     figure = go.Figure()
@@ -41,7 +42,7 @@ def standings_figure(kept, standing) -> go.Figure:
             line={"color": SELECTED, "width": 1.5, "dash": "dot"},
             annotation={"text": t("DN2 {value}", value=number(own, 3)), "font": {"color": SELECTED, "size": 12}},
         )
-    figure.update_layout(template=template(), height=90 + 30 * len(rows), margin={"t": 34, "b": 44})
+    figure.update_layout(template=template(), height=90 + 24 * len(rows), margin={"t": 34, "b": 44})
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(title=t("ROC AUC") if labelled else t("rank correlation with DN2"))
     return figure
