@@ -20,6 +20,7 @@ import numpy as np
 
 from dn2core.detect.baselines import Training, detector_of, fitted
 from dn2core.errors import DN2Error, sentence
+from dn2core.project.fsio import storage_errors
 from dn2core.project.lifeline import end_with_parent
 
 CODE = "import sys; from dn2core.project.detector_process import main; main(sys.argv[1])"
@@ -69,13 +70,15 @@ def run_detector(
 
     Raises:
         Refused: for an unknown detector.
+        StorageError: when the temporary folder cannot take the arrays.
     """
     detector_of(name)
     with tempfile.TemporaryDirectory(prefix="dn2-detector-") as folder:
         place = Path(folder)
-        np.save(place / "normals.npy", normals, allow_pickle=False)
-        np.save(place / "queries.npy", queries, allow_pickle=False)
-        (place / "task.json").write_text(json.dumps({"detector": name, "seconds": seconds, "seed": seed}))
+        with storage_errors(place):
+            np.save(place / "normals.npy", normals, allow_pickle=False)
+            np.save(place / "queries.npy", queries, allow_pickle=False)
+            (place / "task.json").write_text(json.dumps({"detector": name, "seconds": seconds, "seed": seed}))
         child = _start(place, threads or max(1, (os.cpu_count() or 1) // 2))
         try:
             late = _watch(child, place, seconds, tell or (lambda share: None))

@@ -2,6 +2,7 @@
 
 import json
 import os
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from dn2core.detect import Bank, knn_scores
 from dn2core.detect.baselines import DETECTORS, Detector, Training, fitted
 from dn2core.errors import Refused, WeightsUnavailable
 from dn2core.features import backbones
-from dn2core.project import Store, comparing, detector_process, encoders, run_pending
+from dn2core.project import Service, Store, comparing, comparison_images, detector_process, encoders, run_pending
 from dn2core.project.comparing import (
     compare,
     compared_in,
@@ -237,8 +238,8 @@ def test_an_image_that_cannot_be_read_has_no_score_by_those_who_look_at_images(p
 
 
 def test_too_many_are_sampled_the_same_each_time_and_labelled_ones_are_all_there(project, here, monkeypatch):
-    monkeypatch.setattr(comparing, "MOST_NORMALS", 10)
-    monkeypatch.setattr(comparing, "MOST_SCORED", 5)
+    monkeypatch.setattr(comparison_images, "MOST_NORMALS", 10)
+    monkeypatch.setattr(comparison_images, "MOST_SCORED", 5)
     view = project.snapshot()
     set_labels(project, [Decision(int(view.scored.ids[i]), "good") for i in (2, 9, 11)])
     first = compare(project, ["dn2"])
@@ -273,6 +274,21 @@ def test_damaged_files_are_passed_over_and_named_ones_survive_the_sweep(project,
     next(folder.iterdir()).write_bytes(b"no archive")
     assert newest_comparison(project) is None
     assert compare(project, ["dn2"]) != first and len(comparisons(project)) == 1
+
+
+def test_the_lane_of_comparisons_has_a_worker_once_there_is_work(tmp_path, monkeypatch):
+    service = Service(tmp_path / "data", workers=False)
+    started = []
+    monkeypatch.setattr(service, "_start", lambda lane: started.append(lane) or MagicMock(pid=1, poll=lambda: None))
+    try:
+        service._keep_alive("comparison")
+        assert started == []
+        submit_comparison(service.store.create("Gravel"), ["dn2"])
+        for lane in ("comparison", "projection", "comparison"):
+            service._keep_alive(lane)
+        assert started == ["comparison"]
+    finally:
+        service.close()
 
 
 def test_bad_orders_are_refused(project, store, here):
