@@ -14,8 +14,8 @@ from dn2core.project.settings import settings_in
 if TYPE_CHECKING:
     from dn2core.project.project import Project
 
-AUTOMATIC, HALF, OWN = "automatic", "half", "own"
-HOWS = (AUTOMATIC, HALF, OWN)  # the share estimated, the paper's, or the person's own
+AUTOMATIC, APART, HALF, OWN = "automatic", "apart", "half", "own"
+HOWS = (AUTOMATIC, APART, HALF, OWN)  # the share estimated, without its fringe, the paper's, or the person's own
 
 
 def drop_normals(

@@ -3,27 +3,33 @@
 import numpy as np
 import streamlit as st
 
+from dn2core.detect import limit_for
 from dn2core.errors import DN2Error
-from dn2core.project.cleaning import AUTOMATIC, drop_normals
-from pages.parts.clean_draft import Draft, change, forget, share_of
+from dn2core.project.cleaning import OWN, drop_normals
+from pages.parts.clean_draft import Draft, change, forget
 from pages.parts.components.who import author
 from pages.parts.header import problem
 from pages.parts.impact import note_change
+from pages.parts.limits import support_words, whole
 from pages.parts.service import past
 from pages.parts.text import md, number, t, tn
 
 FAILED = "dn2_clean_failed"
 
 
-def apply_row(project, shown, draft: Draft, planned, refused) -> None:
-    """Apply, the way back to nothing on trial, and whether somebody vouches for what is dropped."""
+def apply_row(project, shown, draft: Draft, planned, found, refused) -> None:
+    """Apply, the way back to nothing on trial, and whether somebody vouches for what is dropped.
+
+    Args:
+        found, refused: what the plan would do, or why it cannot be carried out, as `foreseen` gives them.
+    """
     n = int(planned.leaves.sum())
     unseen = int((planned.strangers & ~planned.seen).sum())
     if unseen or (draft.vouched and planned.strangers.any()):
         # By its value, so that a change of the draft takes it back.
         st.session_state["dn2_clean_vouched"] = draft.vouched
         st.checkbox(
-            t("I looked at all strangers: none is a good part"),
+            t("I looked: none is a good part"),
             key="dn2_clean_vouched",
             disabled=past(),
             on_change=lambda: change(project, vouched=st.session_state["dn2_clean_vouched"]),
@@ -32,6 +38,8 @@ def apply_row(project, shown, draft: Draft, planned, refused) -> None:
                 "The limit's forecast allows for that, unless somebody looked at them."
             ),
         )
+        if found is not None and unseen:
+            st.caption(_promise(shown, found.after, unseen))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_clean_row"):
         st.button(
             _words(int(planned.strangers.sum()), int(planned.copies.sum())),
@@ -58,6 +66,19 @@ def apply_row(project, shown, draft: Draft, planned, refused) -> None:
         problem(failed)
 
 
+def _promise(shown, after, unseen: int) -> str:
+    """What the limit can promise without and with somebody who looked at the strangers; "" where that is no matter."""
+    if after.calibration is None or after.calibrated_on != "leave_one_out":
+        return ""
+    asides = (shown.set_aside + unseen, shown.set_aside)
+    budgets = [limit_for(after.reference_scores, after.budget, set_aside=aside).best_budget for aside in asides]
+    return t(
+        "Otherwise the limit can promise {unseen} false alarms at best, instead of {seen}.",
+        unseen=support_words(whole(budgets[0])),
+        seen=support_words(whole(budgets[1])),
+    )
+
+
 def _words(strangers: int, copies: int) -> str:
     """What the button drops."""
     of_strangers = tn("Drop {n} stranger", "Drop {n} strangers", strangers)
@@ -70,7 +91,7 @@ def _words(strangers: int, copies: int) -> str:
 
 def _apply(project, shown, draft: Draft, planned) -> None:
     version, ids = shown.state.version, shown.normals.ids
-    share = float(planned.proposed.mean()) if draft.how == AUTOMATIC else share_of(draft.how, draft.percent)
+    share = draft.percent / 100 if draft.how == OWN else float(planned.proposed.mean())
     try:
         state = drop_normals(
             project,

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from dn2core.detect.cleaning import Cleaning
-from dn2core.project.cleaning import AUTOMATIC, HALF, OWN
+from dn2core.project.cleaning import APART, AUTOMATIC, HALF, OWN
 
 KEY = "dn2_clean_drafts"
 MOST = 90  # percent of the normals that can be dropped by a share of one's own
@@ -66,14 +66,10 @@ def proposal(cleaning: Cleaning, how: str, percent: int) -> np.ndarray:
     if how == AUTOMATIC:
         return cleaning.drop
     n = len(cleaning.order)
+    counts = {APART: cleaning.estimate.clump, HALF: round(n / 2), OWN: round(percent / 100 * n)}
     drop = np.zeros(n, bool)
-    drop[cleaning.order[: round(share_of(how, percent) * n)]] = True
+    drop[cleaning.order[: counts[how]]] = True
     return drop
-
-
-def share_of(how: str, percent: int) -> float:
-    """The share that is asked for, 0 to 1; the estimated one is another matter."""
-    return 0.5 if how == HALF else percent / 100
 
 
 def second_ones(pairs: np.ndarray, gone: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -122,7 +118,7 @@ def forget(project, *, kept: frozenset[int] = frozenset()) -> None:
 
 def _keep(project, draft: Draft) -> None:
     st.session_state[KEY][project.id] = draft
-    words = {AUTOMATIC: None, HALF: HALF, OWN: str(draft.percent)}
+    words = {AUTOMATIC: None, APART: APART, HALF: HALF, OWN: str(draft.percent)}
     for name, word in (("share", words[draft.how]), ("cut", None if draft.cut is None else f"{draft.cut:.2f}")):
         if word is None:
             st.query_params.pop(name, None)
@@ -131,8 +127,8 @@ def _keep(project, draft: Draft) -> None:
 
 
 def _share(word: str | None) -> dict:
-    if word == HALF:
-        return {"how": HALF}
+    if word in (APART, HALF):
+        return {"how": word}
     if word and word.isascii() and word.isdecimal() and len(word) < 3 and int(word) <= MOST:
         return {"how": OWN, "percent": int(word)}
     return {}

@@ -45,12 +45,16 @@ def foreseen(project, shown, planned: Plan) -> tuple[Impact | None, DN2Error | N
         return None, error
     known = labels(project)
     newest = max((label.event_id for label in known.values()), default=0)
-    leaves = hashlib.sha256(np.packbits(planned.leaves).tobytes()).hexdigest()
-    return _foreseen(project, shown, known, planned.leaves, repr((shown.generation, newest, leaves))), None
+    key = repr((shown.generation, newest, _digest(planned.leaves)))
+    return _foreseen(project, shown, known, planned.leaves, key), None
 
 
 def _normals_key(shown) -> str:
-    return repr((shown.project_id, shown.state.version, shown.state.fingerprint, shown.settings.normalise))
+    return repr((_digest(shown.normals.image_ids), shown.project_id, shown.state.fingerprint, shown.bank.normalise))
+
+
+def _digest(array: np.ndarray) -> str:
+    return hashlib.sha256(array.tobytes()).hexdigest()
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)

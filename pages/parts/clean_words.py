@@ -1,7 +1,7 @@
 """Who stands out, and where the share of strangers comes from, in words."""
 
 from dn2core.detect.cleaning import Cleaning
-from dn2core.project.cleaning import AUTOMATIC, HALF
+from dn2core.project.cleaning import APART, AUTOMATIC, HALF
 from pages.parts.clean_draft import Draft
 from pages.parts.look import percent
 from pages.parts.text import number, t, tn
@@ -23,6 +23,8 @@ def share_words(draft: Draft, cleaning: Cleaning) -> str:
             "The farther half is dropped, whatever is in it. Strangers are rarely more than that; but of clean normals "
             "it drops good parts."
         )
+    if draft.how == APART:
+        return _apart(cleaning) or t("No group of normals keeps to itself, so nothing is dropped by its distance.")
     if draft.how != AUTOMATIC:
         count = round(draft.percent * n / 100)
         if count == 0:
@@ -36,18 +38,12 @@ def _estimated(cleaning: Cleaning) -> str:
     if not cleaning.drop.any():
         return t("No normal is far enough from the others to be dropped.")
     if found.clump:
-        parts.append(
-            tn(
-                "{n} normal keeps apart from all others, as strangers do.",
-                "{n} normals keep to themselves, apart from all others, as strangers of a kind do.",
-                found.clump,
-            )
-        )
+        parts.append(_apart(cleaning))
     if found.fringe:
         words = (
             tn(
-                "The next one is dropped as well, for single strangers hide there.",
-                "The next {n} are dropped as well, for single strangers hide there.",
+                "The next one is dropped as well: it may be of their kind, or a single stranger.",
+                "The next {n} are dropped as well: more of their kind and single strangers may be among them.",
                 found.fringe,
             )
             if found.clump
@@ -60,6 +56,17 @@ def _estimated(cleaning: Cleaning) -> str:
         parts.append(words)
     parts.append(t("In all {share} of the normals.", share=percent(100 * cleaning.share)))
     return " ".join(parts)
+
+
+def _apart(cleaning: Cleaning) -> str:
+    """That some normals form a group of their own; "" where none do."""
+    if not cleaning.estimate.clump:
+        return ""
+    return tn(
+        "{n} normal keeps apart from all others, as strangers do.",
+        "{n} normals keep to themselves, apart from all others, as strangers of a kind do.",
+        cleaning.estimate.clump,
+    )
 
 
 def why_words(cleaning: Cleaning) -> list[str]:
@@ -76,8 +83,9 @@ def why_words(cleaning: Cleaning) -> list[str]:
         t(
             "**The share.** On a clean set the farthest normals are a fringe: their nearest neighbours lie further "
             "inside. Strangers of a kind have each other for neighbours. So the farthest ones count as a group of "
-            "strangers as far as they keep to themselves. Single strangers have no group; some of the fringe is "
-            "dropped for their sake, which costs clean normals little."
+            "strangers as far as they keep to themselves. Behind them more of their kind may follow, and single "
+            "strangers have no group: for their sake the automatic share takes some of the fringe, too, which costs "
+            "accuracy little. Who wants to keep the fringe drops only those that stand apart."
         ),
         t(
             "**The paper's way.** DN2 drops half of the normals by the same comparison with two neighbours. Where they "

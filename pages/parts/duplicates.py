@@ -37,7 +37,7 @@ def duplicates_view(project, shown, draft, planned) -> None:
                 "make the limit look surer than it is. Of each row of copies one stays."
             ),
         )
-        apply_row(project, shown, draft, planned, refused)
+        apply_row(project, shown, draft, planned, found, refused)
     if refused is not None:
         problem(refused)
     if not len(pairs):

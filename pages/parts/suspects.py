@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from dn2core.detect import FEW_NORMALS
-from dn2core.project.cleaning import AUTOMATIC, HALF, OWN
+from dn2core.project.cleaning import APART, AUTOMATIC, HALF, OWN
 from pages.parts.browse import browse
 from pages.parts.clean_apply import apply_row
 from pages.parts.clean_charts import before_after
@@ -39,10 +39,11 @@ def suspects_view(project, shown, draft, cleaning, planned) -> None:
     if not cleaning.scores.any():
         st.caption(t("To the network all normals are the same image, so none can be farther away than the others."))
         return
-    left, right = st.columns([2, 3], gap="large")
+    _how(project, draft)
+    left, right = st.columns(2, gap="large")
     with left:
         _share(project, draft, cleaning)
-        apply_row(project, shown, draft, planned, refused)
+        apply_row(project, shown, draft, planned, found, refused)
     with right:
         if found is not None:
             _histogram(found)
@@ -90,8 +91,13 @@ def _changes(leaves: int, found, scored: int) -> str:
     )
 
 
-def _share(project, draft, cleaning) -> None:
-    words = {AUTOMATIC: t("Automatic"), HALF: t("The paper's half"), OWN: t("Own share")}
+def _how(project, draft) -> None:
+    words = {
+        AUTOMATIC: t("Automatic"),
+        APART: t("Those apart"),
+        HALF: t("The paper's half"),
+        OWN: t("Own share"),
+    }
     put(dn2_clean_how=draft.how)
     st.segmented_control(
         t("How many to drop"),
@@ -101,6 +107,9 @@ def _share(project, draft, cleaning) -> None:
         required=True,
         on_change=lambda: change(project, how=st.session_state["dn2_clean_how"] or AUTOMATIC),
     )
+
+
+def _share(project, draft, cleaning) -> None:
     if draft.how == OWN:
         put(dn2_clean_percent=draft.percent)
         st.slider(

@@ -182,7 +182,9 @@ def test_a_word_on_an_image_can_be_taken_back(project, galleries):
 
 def test_who_looked_at_all_of_them_vouches(project):
     at = opened("clean", project=project.id, share=SIX)
+    assert "Otherwise the limit can promise 1 in 4 false alarms at best, instead of 1 in 14." in words(at)
     at.checkbox(key="dn2_clean_vouched").check().run()
+    assert "Otherwise" not in words(at)
     at.button(key="dn2_clean_apply").click().run()
     assert project.snapshot().set_aside == 0 and project.state().n == 42
 
@@ -207,6 +209,14 @@ def test_the_share_is_ones_own_or_the_papers(project, galleries):
     at.button(key="dn2_clean_apply").click().run()
     assert "own share, 25.0" in event_words(history(project, newest=1)[0])
     assert address(at, "share") is None
+
+
+def test_those_that_stand_apart_alone(project, galleries):
+    at = opened("clean", project=project.id, share="apart")
+    assert at.segmented_control(key="dn2_clean_how").value == "apart"
+    assert set(marked(galleries)) == {name for name in names(project) if strange(name)}
+    at.button(key="dn2_clean_apply").click().run()
+    assert "(those that stand apart, 12.5" in event_words(history(project, newest=1)[0])
 
 
 def test_a_link_brings_the_share_back(project, galleries):
@@ -356,6 +366,8 @@ def test_every_share_takes_the_first_of_one_order():
         assert drop.sum() == round(percent / 100 * 20)
         assert set(np.flatnonzero(drop)) == set(cleaning.order[: drop.sum()].tolist())
     assert proposal(cleaning, "half", 7).sum() == 10
+    apart = proposal(cleaning, "apart", 7)
+    assert apart.sum() == cleaning.estimate.clump and apart[cleaning.order[: apart.sum()]].all()
 
 
 def test_a_plan_puts_a_persons_word_first():

@@ -135,9 +135,9 @@ def test_undo_brings_all_back(project):
 
 def test_what_is_refused_changes_nothing(store, project):
     ids = normals(project)
-    with pytest.raises(Refused, match="at least one"):
+    with pytest.raises(Refused, match="at least 3 normals"):
         drop_normals(project, ids[:20], copies=ids[20:])
-    with pytest.raises(Refused, match="automatic, half, own"):
+    with pytest.raises(Refused, match="automatic, apart, half, own"):
         drop_normals(project, ids[:2], how="most")
     with pytest.raises(NotFound, match="no normals yet"):
         drop_normals(store.create("Empty"), [1])
