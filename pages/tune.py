@@ -17,6 +17,7 @@ from pages.parts.browse import browse
 from pages.parts.components.k_slider import k_slider
 from pages.parts.components.who import author
 from pages.parts.detail import open_detail
+from pages.parts.fewer import fewer_section
 from pages.parts.forms import form_words
 from pages.parts.header import empty_state, need_project, problem, project_header
 from pages.parts.jobs import job_panel, last_failure
@@ -89,6 +90,7 @@ def tune() -> None:
             advise(found, lambda k: try_out(shown.settings, k=k))
         sweep_picture(found)
     _expert(project, shown.settings, draft)
+    fewer_section(project, shown)
 
 
 def _trial(project, shown, draft: Settings):

@@ -137,7 +137,7 @@ def progress(job, *, brief: bool = False) -> str:
     if not job.total or job.kind == "compare":
         return stage(job)
     parts = [t("{done} of {total}", done=number(job.done), total=number(job.total))]
-    if not brief and job.rate:
+    if not brief and job.rate and job.kind in ("intake", "reencode"):
         parts.append(t("{rate} images/s", rate=number(job.rate, 0 if job.rate >= 10 else 1)))
     if job.seconds_left is not None and job.done < job.total:
         parts.append(t("{time} left", time=duration(job.seconds_left)))
@@ -149,6 +149,8 @@ def stage(job) -> str:
     words = {
         "loading the network": t("loading the network"),
         "reading the list of files": t("reading the list of files"),
+        "choosing the normals to keep": t("choosing the normals to keep"),
+        "measuring smaller banks": t("comparing with fewer"),
         "drawing the map": t("about a minute for ten thousand images"),
         "finishing": t("finishing"),
         "reading images": t("reading the images"),
