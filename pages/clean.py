@@ -16,7 +16,7 @@ from pages.parts.opened import wanted_image
 from pages.parts.results import judged_item
 from pages.parts.service import current_project, snapshot
 from pages.parts.suspects import ranked, suspects_view
-from pages.parts.text import t
+from pages.parts.text import number, t
 from pages.parts.widgets import put
 
 PARTS = ("strangers", "copies", "audit")
@@ -44,6 +44,13 @@ def clean() -> None:
     if shown.loo is None:
         st.markdown(t("With one normal there is nothing to compare it with. Add more normals."))
         return
+    if shown.reduced:
+        st.caption(
+            t(
+                "Images are compared with a choice of {n} normals, and only these are looked at here.",
+                n=number(shown.bank.n),
+            )
+        )
     draft = draft_of(project)
     cleaning = cleaned(shown)
     pairs, _ = pairs_of(shown, cutoff_of(shown, draft))

@@ -155,6 +155,7 @@ def _cleaned(details: dict, say: Say) -> str:
     if strangers:
         hows = {
             "automatic": t("automatic, {share}", share=share),
+            "apart": t("those that stand apart, {share}", share=share),
             "half": t("the paper's half"),
             "own": t("own share, {share}", share=share),
         }

@@ -32,17 +32,20 @@ def effect(project, shown, planned, found) -> None:
     if not found.changed:
         st.caption(t("No verdict would change."))
     words = {
-        "appearing": tn(
-            "{n} flag appears that a stranger was hiding",
-            "{n} flags appear that strangers were hiding",
-            len(found.appearing),
-        ),
+        "appearing": tn("{n} flag appears", "{n} flags appear", len(found.appearing)),
         "cleared": tn("{n} flag vanishes", "{n} flags vanish", len(found.cleared)),
     }
     for name, heading in words.items():
         if not len(getattr(found, name)):
             continue
         st.markdown(f"**{heading}**", help=t("Under each: its multiple of the usual spacing after dropping."))
+        if name == "appearing":
+            st.caption(
+                t(
+                    "Strangers were hiding them. A good part among them is a sign that good parts like it would be "
+                    "dropped, too."
+                )
+            )
         order = most_unusual_first(found.after.scores, getattr(found, name))
         browse(
             project,
