@@ -9,7 +9,7 @@ from dn2core.detect.bank import Bank
 from dn2core.detect.faiss_loader import faiss
 from dn2core.errors import Refused
 
-ROUNDS = 25  # of k-means; what more of them move is too little to matter
+ROUNDS = 25  # of k-means at most; what more of them move is too little to matter
 PROJECTED_FROM = 10_000  # vectors from which rows are chosen by shorter ones
 PROJECTED_TO = 128  # numbers that these have
 _TOLD = 64  # rows between two words of progress
@@ -34,8 +34,8 @@ class Means:
 def kmeans(features: np.ndarray, m: int, *, seed: int = 0, tell: Tell | None = None) -> Means:
     """The means of m clusters, and the row nearest to each: the paper's way to a smaller bank.
 
-    k-means++ chooses the first means (Arthur and Vassilvitskii, SODA 2007), 25 rounds of Lloyd's algorithm by
-    FAISS move them. From `PROJECTED_FROM` vectors on, the first ones are chosen as in `coreset`, by projections.
+    k-means++ chooses the first means (Arthur and Vassilvitskii, SODA 2007), at most 25 rounds of
+    Lloyd's algorithm by FAISS move them. From `PROJECTED_FROM` vectors on, the first ones are chosen as in `coreset`, by projections.
 
     Args:
         features: (n, d) as the bank compares them.
@@ -57,9 +57,11 @@ def kmeans(features: np.ndarray, m: int, *, seed: int = 0, tell: Tell | None = N
     )
     for done in range(ROUNDS):
         once.train(bank.features, init_centroids=means)
-        means = once.centroids.copy()
         if tell:
             tell(done + 1, ROUNDS)
+        if np.array_equal(once.centroids, means):
+            break
+        means = once.centroids.copy()
     return _clusters(bank.features, Bank(means).search_prepared(bank.features, 1).indices[:, 0])
 
 
