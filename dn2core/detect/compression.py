@@ -34,8 +34,8 @@ class Means:
 def kmeans(features: np.ndarray, m: int, *, seed: int = 0, tell: Tell | None = None) -> Means:
     """The means of m clusters, and the row nearest to each: the paper's way to a smaller bank.
 
-    k-means++ chooses the first means (Arthur and Vassilvitskii, SODA 2007), at most 25 rounds of
-    Lloyd's algorithm by FAISS move them. From `PROJECTED_FROM` vectors on, the first ones are chosen as in `coreset`, by projections.
+    k-means++ chooses the first means (Arthur and Vassilvitskii, SODA 2007), at most 25 rounds of Lloyd's algorithm
+    by FAISS move them. From `PROJECTED_FROM` vectors on, the first ones are chosen as in `coreset`, by projections.
 
     Args:
         features: (n, d) as the bank compares them.
