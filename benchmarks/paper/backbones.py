@@ -57,8 +57,8 @@ def main() -> None:
         body="Mean ROC AUC in percent, each class of Fashion-MNIST as the normal one, and what encoding costs:\n\n"
         + table(["Features", "Dimensions", *WAYS, "Images/s"], rows)
         + f"\n\n{len(part.train):,} training and {len(part.test):,} test images. Images/s: the best of"
-        f" {ROUNDS} rounds of {AT_ONCE} images, the networks taking turns; the machine was busy with other work, so only ratios"
-        " matter.",
+        f" {ROUNDS} rounds of {AT_ONCE} images, the networks taking turns; the machine was busy with other work,"
+        " so only ratios matter.",
         differs="- The paper uses a ResNet-101, and is reported to gain with depth (ResNet-50, -101, -152); their"
         " weights come in no package, so the bundled EfficientNet-Lites stand here. Where they are there,"
         " `--networks resnet101` adds it.\n"
