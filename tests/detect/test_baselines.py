@@ -32,6 +32,13 @@ CLASSICAL = [name for name, detector in DETECTORS.items() if detector.sees == "f
 NEED_SPREAD = ("gaussian_mixture", "kernel_density", "mahalanobis")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_trees():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classical, "TREES", 25)
+        yield
+
+
 def features(n: int, d: int = 24, *, seed: int = 0, at: float = 0.0) -> np.ndarray:
     """(n, d) float32 around a direction; `at` turns it away."""
     rng = np.random.default_rng(seed)
