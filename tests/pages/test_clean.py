@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dn2core.detect import Bank
+from dn2core.detect import Bank, flagged_of, forecast
 from dn2core.detect.cleaning import clean
 from dn2core.errors import NotFound
 from dn2core.project import run_pending
+from dn2core.project.cleaning import drop_normals
 from dn2core.project.events import history
 from dn2core.project.history_words import event_words
 from dn2core.project.labels import set_label
@@ -187,6 +188,19 @@ def test_who_looked_at_all_of_them_vouches(project):
     assert "Otherwise" not in words(at)
     at.button(key="dn2_clean_apply").click().run()
     assert project.snapshot().set_aside == 0 and project.state().n == 42
+
+
+def test_limits_explain_the_wider_interval(project):
+    drop_normals(
+        project, [i for i, name in zip(project.snapshot().normals.ids, names(project), strict=True) if strange(name)]
+    )
+    at = opened("limits", project=project.id)
+    assert not at.exception
+    assert "6 normals were dropped by their distance alone" in words(at)
+    judged = project.snapshot().judge()
+    [table] = [frame.value for frame in at.dataframe if "Rests on" in frame.value]
+    _, low, high = flagged_of(forecast(judged.normal_scores, judged.limit, set_aside=6), 1000)
+    assert table["95 % interval"].tolist() == [f"{low} – {high}"] and table["Can promise"].tolist() == ["1 in 4"]
 
 
 def test_vouching_is_for_what_was_on_trial_then(project):
