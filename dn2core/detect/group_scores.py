@@ -4,7 +4,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.covariance import ledoit_wolf
 
 from dn2core.detect.bank import Bank
 from dn2core.detect.groups import check_method, checked_features, pool_rows, rows_of_groups
@@ -178,5 +177,7 @@ def shares_of(parts: np.ndarray) -> np.ndarray:
 def _precision(vectors: np.ndarray) -> np.ndarray:
     if len(vectors) < 2:
         return np.eye(vectors.shape[1])
+    from sklearn.covariance import ledoit_wolf  # takes a second, which pages without lots need not wait
+
     covariance, _ = ledoit_wolf(vectors)
     return np.linalg.inv(covariance + _SMALLEST * np.eye(len(covariance)))

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import eigh
-from sklearn.cluster import KMeans
 
 AXES = 64  # principal axes that are looked at, at most
 _IMAGES_PER_AXIS = 8  # fewer make the variance along an axis a guess
@@ -71,6 +70,8 @@ def composition_of(features: np.ndarray, rows: Sequence[np.ndarray] | None = Non
         ratios, directions = eigh(np.cov(places[inside].T), within)
         kept = directions[:, ratios > _BALANCED]
         if kept.size:
+            from sklearn.cluster import KMeans
+
             kinds = KMeans(kept.shape[1] + 1, n_init=3, random_state=seed).fit(places[inside] @ kept)
             return Composition(mean, axes[:, :usable] @ kept, kinds.cluster_centers_)
     return Composition(mean, axes / np.sqrt(variances), np.empty((0, axes.shape[1])))
