@@ -2,7 +2,10 @@
 
 import streamlit as st
 
-PAGES = ("home", "normals", "score", "review", "map", "limits", "tune", "evaluate", "history")
+PAGES = (
+    *("home", "normals", "clean", "score", "review", "lots"),
+    *("map", "limits", "tune", "evaluate", "compare", "history"),
+)
 KEPT = ("project", "lang")
 
 
