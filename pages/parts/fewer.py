@@ -10,7 +10,7 @@ from dn2core.explore.fewer import SHARES, Advice, Kept, advice
 from dn2core.project.fewer import Measurement, measurement, submit_measurement
 from dn2core.project.reductions import keep_all, reduction_of, submit_reduction
 from pages.parts.components.who import author
-from pages.parts.header import moment, problem
+from pages.parts.header import moment, problem, recall_words
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.look import megabytes, percent
 from pages.parts.service import past
@@ -98,16 +98,6 @@ def in_use_words(shown, reduction) -> str:
     if reduction is not None and reduction.fingerprint != shown.state.fingerprint:
         words = f"{words} {t('They were chosen by the features of another network: choose anew.')}"
     return words
-
-
-def recall_words(recall) -> str:
-    """How much an approximate search finds."""
-    return t(
-        "So many normals are searched approximately: of 100 true neighbours {found} are found (measured on {n} of "
-        "the normals), and the distances of what is found are exact.",
-        found=number(100 * min(recall.share, 0.999 if recall.share < 1 else 1), 1),
-        n=number(recall.sample),
-    )
 
 
 def method_word(method: str) -> str:

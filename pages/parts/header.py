@@ -36,7 +36,7 @@ def project_header(project, snapshot=None) -> None:
         judged = snapshot.judge() if snapshot is not None else None
         line = " · ".join(md(part) for part in _line(settings, state, judged))
         with st.popover(line, type="tertiary", key="dn2_came_about", help=t("How it came about")):
-            _came_about(settings, state, judged)
+            _came_about(settings, state, judged, snapshot)
 
 
 def _state_bar(snapshot) -> None:
@@ -90,7 +90,7 @@ def _short(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _came_about(settings, state, judged) -> None:
+def _came_about(settings, state, judged, snapshot) -> None:
     length = t("unit-length features") if settings.normalise else t("raw features")
     lines = [
         t("Version {version}: {reason}", version=number(state.version), reason=md(state.reason)),
@@ -116,9 +116,29 @@ def _came_about(settings, state, judged) -> None:
             "held_out": t("The limit rests on held-out normals"),
         }
         lines.append(rests[judged.calibrated_on])
+    if snapshot is not None and snapshot.reduced:
+        lines.append(
+            t(
+                "Compared with {n} of these normals; {checks} are set aside to check the limit",
+                n=number(len(snapshot.normals)),
+                checks=number(len(snapshot.checks)),
+            )
+        )
+    if snapshot is not None and snapshot.bank.recall is not None:
+        lines.append(recall_words(snapshot.bank.recall))
     if judged is not None and not judged.reliable:
         lines.append(tn("Unreliable: only {n} normal", "Unreliable: only {n} normals", state.n))
     st.markdown("\n".join(f"- {line}" for line in lines))
+
+
+def recall_words(recall) -> str:
+    """How much an approximate search finds."""
+    return t(
+        "So many normals are searched approximately: of 100 true neighbours {found} are found (measured on {n} of "
+        "the normals), and the distances of what is found are exact.",
+        found=number(100 * min(recall.share, 0.999 if recall.share < 1 else 1), 1),
+        n=number(recall.sample),
+    )
 
 
 def moment(value) -> str:

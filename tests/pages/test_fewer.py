@@ -13,7 +13,8 @@ from dn2core.project.events import history
 from dn2core.project.fewer import submit_measurement
 from dn2core.project.reductions import submit_reduction
 from dn2core.project.snapshot import forget
-from pages.parts.fewer import advice_words, choice_words, milliseconds, recall_words, table_of
+from pages.parts.fewer import advice_words, choice_words, milliseconds, table_of
+from pages.parts.header import recall_words
 from tests.pages.app import filled, opened, texts
 
 
@@ -127,6 +128,7 @@ def test_an_approximate_search_is_told(store, project, monkeypatch):
     forget(project.id)
     at = opened("tune", project=project.id)
     assert "of 100 true neighbours" in said(at) and "measured on 60" in said(at)
+    assert sum("of 100 true neighbours" in one for one in texts(at)) == 2  # once where the limit is explained
 
 
 def kept(method, n, seconds, area=None, changed=0):
