@@ -18,7 +18,7 @@ QUICK = 0.005  # seconds for an image, below which searching is little beside en
 _LOSS = 0.01  # of ROC AUC that fewer vectors may cost: the paper's "under one point"
 _AGREES = 0.98  # rank correlation from which the order of the images is the same for a person
 _TIMED = 200  # images that are searched for to tell the time
-_TURNS = 3  # the quickest of which counts: others may be at work
+_TURNS = 7  # the quickest of which counts: others may be at work
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,6 @@ def _measured(project, shown, measured: Measurement, busy: bool) -> None:
     st.dataframe(
         table_of(found),
         hide_index=True,
-        height=40 + 35 * len(found),
         key="dn2_fewer_table",
         alt=t("Smaller banks with their search time, memory and what they change"),
     )
