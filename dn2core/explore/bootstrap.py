@@ -90,6 +90,21 @@ def interval(drawn: np.ndarray, level: float) -> tuple:
     return (float(low), float(high)) if np.ndim(low) == 0 else (low, high)
 
 
+def half_widths(deviations: np.ndarray, level: float) -> np.ndarray:
+    """(m,) half widths of intervals that hold for m values at once, from (m, draws) deviations from these values.
+
+    The best of many looks better than it is. So each interval is as many standard errors wide as the most deviating
+    value of a draw needs in `level` of the draws (the studentised maximum: Romano & Wolf, 2005).
+    """
+    error = deviations.std(axis=1)
+    moves = error > 0
+    half = np.zeros(len(deviations))
+    if moves.any():
+        largest = (np.abs(deviations[moves]) / error[moves, None]).max(axis=0)
+        half = np.quantile(largest, level) * error
+    return half
+
+
 def check_draws(draws: int, level: float) -> None:
     """Refuses a number of draws or a level that gives no interval."""
     if draws < 1:

@@ -6,9 +6,11 @@ import numpy as np
 from scipy.stats import rankdata
 
 from dn2core.errors import Refused
-from dn2core.explore.bootstrap import Estimate, Ranking, check_draws, draw_counts, interval
+from dn2core.explore.bootstrap import Estimate, Ranking, check_draws, draw_counts, half_widths, interval
 from dn2core.explore.curves import roc_auc
 from dn2core.explore.evaluation import labelled
+
+FEW_LABELS = 10  # of a kind: with fewer the bootstrap knows too little of how far a difference could be off
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class Standing:
     """One detector beside the reference."""
 
     roc_auc: Estimate | None  # None where a class is missing
-    gain: Estimate | None  # ROC AUC less the reference's, on the same draws
+    gain: Estimate | None  # ROC AUC less the reference's; the intervals of all detectors hold at once
     correlation: float | None  # Spearman's, with the reference; None where a detector ranks nothing
     shared: int  # of its `top` most unusual images, how many are among the reference's
 
@@ -33,6 +35,18 @@ class Compared:
     top: int
     positions: np.ndarray  # (p,) int64: the images that are compared
     standings: dict[str, Standing]  # in the order of the scores given
+
+    @property
+    def telling(self) -> bool:
+        """Enough images are labelled for a difference to mean something."""
+        return min(self.good, self.defects) >= FEW_LABELS
+
+    def word(self, name: str) -> str | None:
+        """ "better" or "worse" than the reference, "open" where labels leave that open; None without ROC AUC."""
+        gain = self.standings[name].gain
+        if gain is None:
+            return None
+        return "open" if not self.telling else "better" if gain.low > 0 else "worse" if gain.high < 0 else "open"
 
 
 def compared(
@@ -72,20 +86,17 @@ def compared(
         raise Refused("TOP_OUT_OF_RANGE", top=top, most=len(positions))
     top = min(top, len(positions))
     drawn = _areas(scores, good, defect, draws, seed)
-    standings = {}
-    for name, row in scores.items():
-        area = roc_auc(row[good], row[defect])
-        beside = scores.get(reference)
-        standings[name] = Standing(
-            roc_auc=None if area is None else Estimate(area, *interval(drawn[name], level)),
-            gain=None
-            if area is None or beside is None
-            else Estimate(
-                area - roc_auc(beside[good], beside[defect]), *interval(drawn[name] - drawn[reference], level)
-            ),
+    beside = scores.get(reference)
+    gains = {} if beside is None else _gains(scores, good, defect, drawn, reference, level)
+    standings = {
+        name: Standing(
+            roc_auc=Estimate(roc_auc(row[good], row[defect]), *interval(drawn[name], level)) if drawn else None,
+            gain=gains.get(name),
             correlation=None if beside is None else spearman(row[positions], beside[positions]),
             shared=0 if beside is None else _shared(row[positions], beside[positions], top),
         )
+        for name, row in scores.items()
+    }
     return Compared(
         reference=reference,
         good=len(good),
@@ -129,6 +140,22 @@ def _areas(scores: dict, good: np.ndarray, defect: np.ndarray, draws: int, seed:
     rankings = {name: Ranking(row[good], row[defect]) for name, row in scores.items()}
     blocks = list(draw_counts(len(good), len(defect), draws, seed))
     return {name: np.concatenate([of.weigh(block).roc_auc() for block in blocks]) for name, of in rankings.items()}
+
+
+def _gains(
+    scores: dict, good: np.ndarray, defect: np.ndarray, drawn: dict, reference: str, level: float
+) -> dict[str, Estimate]:
+    """ROC AUC less the reference's, with intervals that hold for all detectors at once."""
+    if not drawn:
+        return {}
+    area = {name: roc_auc(row[good], row[defect]) for name, row in scores.items()}
+    gain = np.array([area[name] - area[reference] for name in scores])
+    moved = np.stack([drawn[name] - drawn[reference] for name in scores]) - gain[:, None]
+    half = half_widths(moved, level)
+    return {
+        name: Estimate(float(value), float(value - wide), float(value + wide))
+        for name, value, wide in zip(scores, gain, half, strict=True)
+    }
 
 
 def _shared(one: np.ndarray, other: np.ndarray, top: int) -> int:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dn2core.explore.bootstrap import Ranking, check_draws, draw_counts, interval
+from dn2core.explore.bootstrap import Ranking, check_draws, draw_counts, half_widths, interval
 from dn2core.explore.curves import average_precision, checked_scores, roc_auc
 from dn2core.explore.evaluation import labelled
 
@@ -101,17 +101,7 @@ def _drawn(goods, defects, alarms, missed, draws: int, seed: int) -> dict[str, n
 
 
 def _gain(area: np.ndarray, drawn: np.ndarray, k_now: int, level: float) -> Band:
-    """The gain over the k in use, with a band that holds for all k together.
-
-    The best of fifty k looks better than it is. So the band is as many standard errors wide as the most
-    deviating k of a draw needs in `level` of the draws (the studentised maximum: Romano & Wolf, 2005).
-    """
+    """The gain over the k in use, with a band that holds for all k together."""
     gain = area - area[k_now - 1]
-    deviation = drawn - drawn[k_now - 1] - gain[:, None]
-    error = deviation.std(axis=1)
-    moves = error > 0
-    half = np.zeros(len(gain))
-    if moves.any():
-        largest = (np.abs(deviation[moves]) / error[moves, None]).max(axis=0)
-        half = np.quantile(largest, level) * error
+    half = half_widths(drawn - drawn[k_now - 1] - gain[:, None], level)
     return Band(gain, gain - half, gain + half)

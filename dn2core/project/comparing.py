@@ -11,6 +11,7 @@ from dn2core.errors import DN2Error, Refused
 from dn2core.explore.comparison import Compared, compared
 from dn2core.features.backbones import backbone_of
 from dn2core.project import comparison_file
+from dn2core.project.catalogue import dump
 from dn2core.project.comparison_file import Comparison, Entry, comparisons, newest_comparison, place, title_of
 from dn2core.project.comparison_images import MOST_NORMALS, MOST_SCORED, SIDE, ComparedImages, Told
 from dn2core.project.detector_process import Outcome, run_detector
@@ -140,8 +141,8 @@ def compared_in(
 ) -> Compared:
     """What labels say about the detectors, or where there are none how far they agree with the reference.
 
-    Images that are no longer there, or lie among the normals, do not count. As many images as the project's own
-    settings flag among those compared are each detector's most unusual ones.
+    Images that are no longer there, or lie among the normals now or did in the fit, do not count. As many images as
+    the project's own settings flag among those compared are each detector's most unusual ones.
     """
     at = {int(item): position for position, item in enumerate(view.scored.ids)}
     positions = np.array([at.get(int(item), -1) for item in comparison.ids], np.int64)
@@ -149,9 +150,18 @@ def compared_in(
     if not here.any():  # all of them were removed
         raise Refused("NOTHING_SCORED")
     marks = np.where(here, labels_of(view.scored, labels(project))[positions], "")
-    exclude = ~here | view.same_as_normal[positions]
+    fitted = np.isin(view.scored.image_ids, _image_ids(project, comparison.normal_ids))
+    exclude = ~here | (view.same_as_normal | fitted)[positions]
     flagged = view.judge().flagged[positions[~exclude]]
     return compared(comparison.scores, marks, exclude, reference=reference, top=int(flagged.sum()), draws=draws)
+
+
+def _image_ids(project: "Project", item_ids: np.ndarray) -> list[int]:
+    with project.db.read() as db:
+        rows = db.execute(
+            "SELECT image_id FROM items WHERE id IN (SELECT value FROM json_each(?))", (dump(item_ids.tolist()),)
+        )
+        return [row["image_id"] for row in rows]
 
 
 def _one(

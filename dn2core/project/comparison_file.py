@@ -132,20 +132,20 @@ def begin(
 
 def add(project: "Project", comparison_id: int, entry: Entry, scores: np.ndarray | None) -> None:
     """Add an entry, or replace the one of its name; what another process added meanwhile stays."""
-    kept = _at(project, comparison_id)
-    entries = {**kept.entries, entry.name: entry}
-    arrays = {name: row for name, row in kept.scores.items() if name != entry.name}
-    if scores is not None:
-        arrays[entry.name] = scores
-    about = {
-        "normals": kept.normals,
-        "scored": kept.scored,
-        "entries": [asdict(one) for one in entries.values()],
-    }
-    named = {f"scores_{name}": row for name, row in arrays.items()}
-    _write(
-        project, _row(project, comparison_id)["file"], about, {"normal_ids": kept.normal_ids, "ids": kept.ids, **named}
-    )
+    with project.db.write():  # one writer at a time, in whatever process
+        kept = _at(project, comparison_id)
+        entries = {**kept.entries, entry.name: entry}
+        arrays = {name: row for name, row in kept.scores.items() if name != entry.name}
+        if scores is not None:
+            arrays[entry.name] = scores
+        about = {
+            "normals": kept.normals,
+            "scored": kept.scored,
+            "entries": [asdict(one) for one in entries.values()],
+        }
+        images = {"normal_ids": kept.normal_ids, "ids": kept.ids}
+        name = _row(project, comparison_id)["file"]
+        _write(project, name, about, images | {f"scores_{name}": row for name, row in arrays.items()})
 
 
 def finish(project: "Project", comparison_id: int) -> None:

@@ -27,7 +27,7 @@ def _row(entry, one, standing, labelled: bool) -> dict:
     row = {t("Detector"): entry.title, t("Kind"): FAMILIES[entry.detector.family]()}
     if labelled:
         row[t("ROC AUC")] = _estimate(one and one.roc_auc)
-        row[t("Beside DN2")] = _gain(one and one.gain, own=one is not None and _is_reference(entry, standing))
+        row[t("Beside DN2")] = "–" if one is None or entry.name == standing.reference else _gain(entry.name, standing)
     row[t("Agrees with DN2")] = "–" if one is None or one.correlation is None else number(one.correlation, 2)
     row[t("Same most unusual")] = (
         "–" if one is None else t("{n} of {all}", n=number(one.shared), all=number(standing.top))
@@ -39,21 +39,18 @@ def _row(entry, one, standing, labelled: bool) -> dict:
     return row
 
 
-def _is_reference(entry, standing) -> bool:
-    return entry.name == standing.reference
-
-
 def _estimate(found) -> str:
     if found is None:
         return "–"
     return t("{value} ({low} to {high})", value=area(found.value), low=area(found.low), high=area(found.high))
 
 
-def _gain(found, *, own: bool) -> str:
-    if found is None or own:
+def _gain(name: str, standing) -> str:
+    gain = standing.standings[name].gain
+    if gain is None:
         return "–"
-    word = t("better") if found.low > 0 else t("worse") if found.high < 0 else t("not sure")
-    return t("{word}: {low} to {high}", word=word, low=_signed(found.low), high=_signed(found.high))
+    word = {"better": t("better"), "worse": t("worse"), "open": t("open")}[standing.word(name)]
+    return t("{word}: {low} to {high}", word=word, low=_signed(gain.low), high=_signed(gain.high))
 
 
 def _signed(value: float) -> str:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from dn2core.detect.baselines import DN2
 from dn2core.errors import DN2Error
+from dn2core.explore.comparison import FEW_LABELS
 from dn2core.project.comparing import compared_in
 from pages.parts.header import moment
 from pages.parts.text import md, number, sentence, t, tn
@@ -41,7 +42,7 @@ def answer_words(kept, standing) -> str:
             "No labels, so nobody can say which is right · {name} agrees least with DN2",
             name=md(kept.entries[least].title),
         )
-    better = [name for name in others if others[name].gain.low > 0]
+    better = [name for name in others if standing.word(name) == "better"]
     best = max(others, key=lambda name: others[name].roc_auc.value)
     beside = t(
         "DN2 {own}, best of the others {name} {value}",
@@ -49,10 +50,12 @@ def answer_words(kept, standing) -> str:
         name=md(kept.entries[best].title),
         value=area(others[best].roc_auc.value),
     )
-    if better:
-        head = tn("{n} detector does surely better here", "{n} detectors do surely better here", len(better))
+    if not standing.telling:
+        head = t("Too few labels to tell which is right: {n} of each kind are a start", n=number(FEW_LABELS))
+    elif better:
+        head = tn("{n} detector does better here", "{n} detectors do better here", len(better))
     else:
-        head = t("No detector does surely better than DN2 here")
+        head = t("No detector does better than DN2 here, as far as these labels tell")
     return f"{head} · {beside}"
 
 
@@ -101,7 +104,8 @@ def chart_words(standing) -> tuple[str, str]:
             t("ROC AUC with its 95 % interval"),
             t(
                 "How often a defect scores higher than a good part; 0.5 is chance. All detectors meet the same "
-                "bootstrap draws of the labelled images, so a difference can be sure where intervals overlap."
+                "bootstrap draws of the labelled images, so a difference can be clear where intervals overlap. The "
+                "intervals of the differences to DN2 hold for all detectors at once."
             ),
         )
     return (

@@ -108,3 +108,24 @@ def test_bad_input_is_refused(scores, labels):
         compared(scores, np.full(N, "fine"), reference="dn2", top=1)
     with pytest.raises(Refused, match="finite"):
         compared({"dn2": np.where(labels == "good", np.inf, 0)}, labels, reference="dn2", top=1)
+
+
+def test_of_many_equal_rivals_rarely_one_is_called_better():
+    rng = np.random.default_rng(5)
+    called, draws = 0, 60
+    labels = np.array(["good"] * 30 + ["defect"] * 20)
+    for _ in range(draws):
+        shared = rng.normal(size=50) + (labels == "defect")
+        scores = {f"d{i}": shared + 0.5 * rng.normal(size=50) for i in range(19)}
+        found = compared(scores, labels, reference="d0", top=5, draws=300)
+        called += any(found.word(name) == "better" for name in scores)
+    assert called <= 8  # 95 % each would call one better in about half of them
+
+
+def test_with_few_labels_nothing_is_called_better():
+    labels = np.array(["good"] * 9 + ["defect"] * 20)
+    right = np.arange(29.0)
+    found = compared({"dn2": -right, "other": right}, labels, reference="dn2", top=5)
+    assert found.standings["other"].gain.low > 0 and found.word("other") == "open" and not found.telling
+    found = compared({"dn2": -right, "other": right}, np.array(["good"] * 10 + ["defect"] * 19), reference="dn2", top=5)
+    assert found.word("other") == "better" and found.word("dn2") == "open"

@@ -2,6 +2,9 @@
 
 import json
 import os
+import threading
+import time
+from dataclasses import replace
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -11,7 +14,16 @@ from dn2core.detect import Bank, knn_scores
 from dn2core.detect.baselines import DETECTORS, Detector, Training, fitted
 from dn2core.errors import Refused, WeightsUnavailable
 from dn2core.features import backbones
-from dn2core.project import Service, Store, comparing, comparison_images, detector_process, encoders, run_pending
+from dn2core.project import (
+    Service,
+    Store,
+    comparing,
+    comparison_file,
+    comparison_images,
+    detector_process,
+    encoders,
+    run_pending,
+)
 from dn2core.project.comparing import (
     compare,
     compared_in,
@@ -21,7 +33,7 @@ from dn2core.project.comparing import (
 )
 from dn2core.project.detector_process import Outcome, run_detector
 from dn2core.project.labels import Decision, set_labels
-from dn2core.project.normals import remove_normals
+from dn2core.project.normals import add_normals, remove_normals
 from dn2core.project.sweep import sweep
 from dn2core.project.worker import run_job
 from tests.project.helpers import give, rows
@@ -304,3 +316,36 @@ def test_bad_orders_are_refused(project, store, here):
     give(empty, "normal", [("n.png", b"")])
     with pytest.raises(Exception, match="no normals yet"):
         compare(empty, ["dn2"])
+
+
+def test_an_image_that_a_detector_was_fitted_to_does_not_count(project, store, here):
+    item = int(project.snapshot().scored.ids[0])
+    add_normals(project, [item])
+    compare(project, ["dn2", "pca"])
+    joined = project.snapshot().normals
+    remove_normals(project, [int(joined.ids[-1])])
+    assert not project.snapshot().same_as_normal.any()
+    set_labels(project, [Decision(int(i), "good") for i in project.snapshot().scored.ids])
+    found = compared_in(project, newest_comparison(project), project.snapshot())
+    assert (found.good, found.excluded) == (11, 1) and 0 not in found.positions
+
+
+def test_two_writers_lose_nothing_of_each_other(project, store, here, monkeypatch):
+    made = compare(project, ["dn2"])
+    entry = newest_comparison(project).entries["dn2"]
+    read = comparison_file._at
+    other = threading.Thread(
+        target=comparison_file.add, args=(project, made, replace(entry, name="lof"), np.zeros(12)), daemon=True
+    )
+
+    def slowly(*given):
+        kept = read(*given)
+        if not other.is_alive() and threading.current_thread() is threading.main_thread():
+            other.start()
+            time.sleep(0.3)  # the other one has read and written meanwhile, were it not for the lock
+        return kept
+
+    monkeypatch.setattr(comparison_file, "_at", slowly)
+    comparison_file.add(project, made, replace(entry, name="pca"), np.ones(12))
+    other.join(timeout=30)
+    assert set(newest_comparison(project).entries) == {"dn2", "pca", "lof"}
