@@ -44,7 +44,7 @@ class Shortlist:
         partition = _partition(features, np.random.default_rng(seed))
         return cls(partition, *_placed(partition, features))
 
-    def changed(self, keep: np.ndarray, added: np.ndarray | None) -> "Shortlist":
+    def changed(self, keep: np.ndarray, added: np.ndarray | None = None) -> "Shortlist":
         """The same cells with some of the vectors, in their order, and new ones behind them."""
         short, cells = self._short[keep], self._cells[keep]
         if added is not None and len(added):

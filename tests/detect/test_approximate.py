@@ -160,6 +160,21 @@ def test_follows_changes(monkeypatch, approximate):
     assert (joined.distances == 0).all()
 
 
+def test_follows_normals_that_only_leave(monkeypatch, approximate):
+    monkeypatch.setattr(bank, "EXACT_UP_TO", 1000)
+    keep = np.ones(3000, bool)
+    keep[7] = False
+    after = approximate.changed(keep)
+    assert after.n == 2999 and after.recall == approximate.recall
+    assert np.array_equal(after.features, FEATURES[keep])
+    truth = Bank(FEATURES[keep], approximate=False).search(QUERIES, 50)
+    found = after.search(QUERIES, 50)
+    assert (found.distances >= truth.distances).all()
+    assert (found.distances <= truth.distances[:, -1:]).mean() > 0.97
+    again = approximate.changed(keep, np.empty((0, 160), np.float32))
+    assert same(again.search(QUERIES, 50), found)
+
+
 def test_cells_are_made_anew_where_they_no_longer_fit(monkeypatch, approximate):
     monkeypatch.setattr(bank, "EXACT_UP_TO", 1000)
     everything = np.ones(3000, bool)
