@@ -154,7 +154,7 @@ def _cleaned(details: dict, say: Say) -> str:
     strangers, copies, share = details["strangers"], details["copies"], say.percent(100 * details["share"])
     if strangers:
         hows = {
-            "automatic": t("automatic, {share}", share=share),
+            "automatic": t("those that stand apart and the fringe, {share}", share=share),
             "apart": t("those that stand apart, {share}", share=share),
             "half": t("the paper's half"),
             "own": t("own share, {share}", share=share),

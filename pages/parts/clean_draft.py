@@ -21,7 +21,7 @@ CUT_MOST = 2.0  # multiples of the usual spacing up to which normals can be call
 class Draft:
     """What is on trial; the sets hold image ids."""
 
-    how: str = AUTOMATIC
+    how: str = APART  # not the automatic share: its fringe costs good parts, which only labels can weigh
     percent: int = 5  # of the normals, where the share is one's own
     kept: frozenset[int] = frozenset()  # good parts, by a person's word
     dropped: frozenset[int] = frozenset()  # no good parts, by a person's word
@@ -118,7 +118,7 @@ def forget(project, *, kept: frozenset[int] = frozenset()) -> None:
 
 def _keep(project, draft: Draft) -> None:
     st.session_state[KEY][project.id] = draft
-    words = {AUTOMATIC: None, APART: APART, HALF: HALF, OWN: str(draft.percent)}
+    words = {APART: None, AUTOMATIC: AUTOMATIC, HALF: HALF, OWN: str(draft.percent)}
     for name, word in (("share", words[draft.how]), ("cut", None if draft.cut is None else f"{draft.cut:.2f}")):
         if word is None:
             st.query_params.pop(name, None)
@@ -127,7 +127,7 @@ def _keep(project, draft: Draft) -> None:
 
 
 def _share(word: str | None) -> dict:
-    if word in (APART, HALF):
+    if word in (AUTOMATIC, HALF):
         return {"how": word}
     if word and word.isascii() and word.isdecimal() and len(word) < 3 and int(word) <= MOST:
         return {"how": OWN, "percent": int(word)}

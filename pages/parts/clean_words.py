@@ -84,8 +84,8 @@ def why_words(cleaning: Cleaning) -> list[str]:
             "**The share.** On a clean set the farthest normals are a fringe: their nearest neighbours lie further "
             "inside. Strangers of a kind have each other for neighbours. So the farthest ones count as a group of "
             "strangers as far as they keep to themselves. Behind them more of their kind may follow, and single "
-            "strangers have no group: for their sake the automatic share takes some of the fringe, too, which costs "
-            "accuracy little. Who wants to keep the fringe drops only those that stand apart."
+            "strangers have no group: *And the fringe* drops these, too, with some good parts. That finds more "
+            "defects where the normals are many and contaminated, and makes the limit promise less."
         ),
         t(
             "**The paper's way.** DN2 drops half of the normals by the same comparison with two neighbours. Where they "

@@ -93,8 +93,8 @@ def _changes(leaves: int, found, scored: int) -> str:
 
 def _how(project, draft) -> None:
     words = {
-        AUTOMATIC: t("Automatic"),
         APART: t("Those apart"),
+        AUTOMATIC: t("And the fringe"),
         HALF: t("The paper's half"),
         OWN: t("Own share"),
     }
@@ -105,7 +105,7 @@ def _how(project, draft) -> None:
         format_func=words.get,
         key="dn2_clean_how",
         required=True,
-        on_change=lambda: change(project, how=st.session_state["dn2_clean_how"] or AUTOMATIC),
+        on_change=lambda: change(project, how=st.session_state["dn2_clean_how"] or APART),
     )
 
 

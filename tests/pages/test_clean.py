@@ -96,7 +96,7 @@ def test_strangers_come_first_and_are_proposed(project, galleries):
 
 
 def test_the_automatic_share_is_explained(project, galleries):
-    at = opened("clean", project=project.id)
+    at = opened("clean", project=project.id, share="automatic")
     cleaning = clean(project.snapshot().bank)
     assert cleaning.drop[cleaning.order[:6]].all()
     assert f"dropping {cleaning.drop.sum()} changes" in words(at)
@@ -106,7 +106,8 @@ def test_the_automatic_share_is_explained(project, galleries):
     assert f"compared with its {cleaning.k} nearest others" in words(at)
     at.button(key="dn2_clean_apply").click().run()
     said = event_words(history(project, newest=1)[0]).replace("\u00a0", " ")
-    assert f"{cleaning.drop.sum()} normals dropped as strangers (automatic, {100 * cleaning.share:.1f} %)" in said
+    dropped = f"{cleaning.drop.sum()} normals dropped as strangers"
+    assert f"{dropped} (those that stand apart and the fringe, {100 * cleaning.share:.1f} %)" in said
 
 
 def test_apply_is_one_entry_with_the_way_back(project):
@@ -226,7 +227,7 @@ def test_the_share_is_ones_own_or_the_papers(project, galleries):
 
 
 def test_those_that_stand_apart_alone(project, galleries):
-    at = opened("clean", project=project.id, share="apart")
+    at = opened("clean", project=project.id)
     assert at.segmented_control(key="dn2_clean_how").value == "apart"
     assert set(marked(galleries)) == {name for name in names(project) if strange(name)}
     at.button(key="dn2_clean_apply").click().run()
@@ -239,7 +240,7 @@ def test_a_link_brings_the_share_back(project, galleries):
     for nonsense in ("95", "<b>"):
         at = opened("clean", project=project.id, share=nonsense, cut=nonsense, part=nonsense, list=nonsense)
         assert not at.exception and address(at, "share") is None
-        assert len(marked(galleries)) == clean(project.snapshot().bank).drop.sum()
+        assert len(marked(galleries)) == clean(project.snapshot().bank).estimate.clump
 
 
 def test_too_many_to_go_on_is_a_sentence(project):
@@ -309,7 +310,7 @@ def test_without_scored_images_that_section_says_so(store, fake_encoder):
     project = store.create("Bolts")
     give(project, "normal", [blocks(i, 100) for i in range(30)] + [blocks(100 + i, 180) for i in range(3)])
     run_pending(store)
-    at = opened("clean", project=project.id)
+    at = opened("clean", project=project.id, share="automatic")
     assert not at.exception and "No images are scored yet" in words(at)
     at = opened("clean", project=project.id, part="audit", list="effects")
     assert not at.exception and "No images are scored yet" in words(at)
@@ -393,7 +394,7 @@ def test_a_plan_puts_a_persons_word_first():
     assert set(images[planned.strangers]) == {second, 105}
     assert set(images[planned.seen]) == {105}
     assert not (planned.strangers & planned.copies).any()
-    assert plan(Draft(vouched=True), cleaning, images, pairs).seen.tolist() == cleaning.drop.tolist()
+    assert plan(Draft(how="automatic", vouched=True), cleaning, images, pairs).seen.tolist() == cleaning.drop.tolist()
     assert not plan(Draft(), None, images, pairs).leaves.any()
 
 

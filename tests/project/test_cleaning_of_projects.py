@@ -41,7 +41,7 @@ def test_what_is_dropped_is_one_version_and_one_entry_in_words(project):
     assert normals(project) == ids[6:]
     entry = newest(project)
     assert entry.author == "Ada"
-    words = "4 normals dropped as strangers (automatic, 10.0\u00a0%), 2 dropped as copies"
+    words = "4 normals dropped as strangers (those that stand apart and the fringe, 10.0\u00a0%), 2 dropped as copies"
     assert event_words(entry) == f"Normals version 2: {words}; 34 normals"
     drop_normals(project, [], copies=ids[6:7], how="own", share=0.0)
     assert event_words(newest(project)) == "Normals version 3: 1 dropped as a copy; 33 normals"
