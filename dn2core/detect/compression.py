@@ -12,6 +12,7 @@ from dn2core.errors import Refused
 ROUNDS = 25  # of k-means at most; what more of them move is too little to matter
 PROJECTED_FROM = 10_000  # vectors from which rows are chosen by shorter ones
 PROJECTED_TO = 128  # numbers that these have
+KMEANS_UP_TO = 2e11  # vectors x means x numbers: about 10 s a round on two cores
 _TOLD = 64  # rows between two words of progress
 
 Tell = Callable[[int, int], None]
@@ -63,6 +64,11 @@ def kmeans(features: np.ndarray, m: int, *, seed: int = 0, tell: Tell | None = N
             break
         means = once.centroids.copy()
     return _clusters(bank.features, Bank(means).search_prepared(bank.features, 1).indices[:, 0])
+
+
+def kmeans_is_quick(n: int, m: int, dim: int) -> bool:
+    """Whether a round of k-means takes seconds, not minutes; a coreset of as many is there much sooner."""
+    return n * m * dim <= KMEANS_UP_TO
 
 
 def coreset(features: np.ndarray, m: int, *, seed: int = 0, tell: Tell | None = None) -> np.ndarray:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import spearmanr
 
-from dn2core.detect import Bank, Judgement, Reference, ScoreTable, leave_one_out
-from dn2core.detect.compression import coreset, kmeans
+from dn2core.detect import Bank, Found, Judgement, Reference, ScoreTable
+from dn2core.detect.compression import coreset, kmeans, kmeans_is_quick
 from dn2core.explore.bootstrap import Estimate, bootstrap
+from dn2core.explore.comparison import FEW_LABELS
 from dn2core.explore.curves import roc_auc
 from dn2core.explore.evaluation import labelled
 
@@ -18,6 +19,7 @@ QUICK = 0.005  # seconds for an image, below which searching is little beside en
 _LOSS = 0.01  # of ROC AUC that fewer vectors may cost: the paper's "under one point"
 _AGREES = 0.98  # rank correlation from which the order of the images is the same for a person
 _TIMED = 200  # images that are searched for to tell the time
+_PART = 2_000  # images searched for between two beats
 _TURNS = 7  # the quickest of which counts: others may be at work
 
 
@@ -33,7 +35,7 @@ class Kept:
     n: int  # vectors
     seconds: float  # of search for an image
     nbytes: int  # of memory, the search among them included
-    roc_auc: Estimate | None  # None where labels of a class are missing
+    roc_auc: Estimate | None  # None below `FEW_LABELS` labels of a class: by so few all banks look alike
     correlation: float
     flagged: int
     changed: int  # images with another flag than by all normals
@@ -64,9 +66,12 @@ def fewer(
     lots: np.ndarray | None = None,
     shares: tuple[float, ...] = SHARES,
     seed: int = 0,
-    tell: Callable[[int, int], None] | None = None,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+    beat: Callable[[], None] = lambda: None,
 ) -> list[Kept]:
-    """All normals, then each share of them by k-means and by coreset. Shares too small for the k in use are left out.
+    """All normals, then each share of them by k-means and by coreset.
+
+    Shares too small for the k in use are left out, and those of k-means that would take too long.
 
     The limit of a smaller bank rests on good parts that had no say in what it holds.
 
@@ -80,6 +85,7 @@ def fewer(
         exclude: (q,) bool: the image is one of the normals, too.
         lots: (h + c,) codes of the checks' lots, those held out first.
         tell: called with (banks measured, banks in all).
+        beat: called often in between; what it raises ends the measurement.
     """
     n = bank.n
     rest = np.setdiff1d(np.arange(n), checks)
@@ -87,9 +93,11 @@ def fewer(
     good = np.concatenate([good, bank.features[checks]])
     counts = {share: max(1, round(share * n)) for share in sorted(shares)}
     counts = {share: m for share, m in counts.items() if judged.k < m <= len(rest)}
-    total = 1 + 2 * len(counts)
+    tried = [("kmeans", share) for share, m in counts.items() if kmeans_is_quick(len(rest), m, bank.dim)]
+    tried += [("coreset", share) for share in counts]
     marks = np.full(len(queries), "") if labels is None else np.asarray(labels)
     goods, defects, _ = labelled(marks, exclude, len(queries))
+    enough = min(len(goods), len(defects)) >= FEW_LABELS
 
     def measured(method: str, share: float, small: Bank, scores: np.ndarray, flagged: np.ndarray) -> Kept:
         return Kept(
@@ -98,7 +106,7 @@ def fewer(
             n=small.n,
             seconds=_seconds(small, queries, judged.k),
             nbytes=small.nbytes,
-            roc_auc=bootstrap(roc_auc, scores[goods], scores[defects]),
+            roc_auc=bootstrap(roc_auc, scores[goods], scores[defects]) if enough else None,
             correlation=_correlation(scores, judged.scores),
             flagged=int(flagged.sum()),
             changed=int((flagged != judged.flagged).sum()),
@@ -106,20 +114,23 @@ def fewer(
 
     found = [measured("all", 1.0, bank, judged.scores, judged.flagged)]
     vectors = bank.features[rest]
-    cover = coreset(vectors, max(counts.values()), seed=seed) if counts else None
-    for method in ("kmeans", "coreset"):
-        for share, m in counts.items():
-            if tell:
-                tell(len(found), total)
-            rows = kmeans(vectors, m, seed=seed).members if method == "kmeans" else cover[:m]
-            small = Bank(vectors[np.sort(rows)])
-            after = _judged(small, queries, good, lots, judged)
-            found.append(measured(method, share, small, after.scores, after.flagged))
+    cover = None
+    for method, share in tried:
+        tell(len(found), 1 + len(tried))
+        if method == "kmeans":
+            rows = kmeans(vectors, counts[share], seed=seed, tell=lambda *_: beat()).members
+        else:
+            if cover is None:
+                cover = coreset(vectors, max(counts.values()), seed=seed, tell=lambda *_: beat())
+            rows = cover[: counts[share]]
+        small = Bank(vectors[np.sort(rows)])
+        after = _judged(small, queries, good, lots, judged, beat)
+        found.append(measured(method, share, small, after.scores, after.flagged))
     return found
 
 
 def advice(found: list[Kept]) -> Advice:
-    """All normals where that is quick enough, else the smallest bank that judges as well; by labels where there are."""
+    """All normals where that is quick enough, else the smallest bank that judges as well."""
     everything = found[0]
     if everything.seconds <= QUICK:
         return Advice("quick", everything, everything)
@@ -130,15 +141,36 @@ def advice(found: list[Kept]) -> Advice:
 
 
 def _as_well(one: Kept, everything: Kept) -> bool:
-    if one.roc_auc is not None:
-        return one.roc_auc.value >= everything.roc_auc.value - _LOSS
-    return one.correlation >= _AGREES
+    """In the same order, and by labels, where there are enough, no worse."""
+    worse = one.roc_auc is not None and one.roc_auc.value < everything.roc_auc.value - _LOSS
+    return one.correlation >= _AGREES and not worse
 
 
-def _judged(small: Bank, queries: np.ndarray, good: np.ndarray, lots: np.ndarray | None, like: Judgement) -> Judgement:
-    loo, found = leave_one_out(small, like.k), small.search_prepared(queries, like.k)
-    reference = Reference("held_out", small.search_prepared(good, like.k), lots)
+def _judged(
+    small: Bank,
+    queries: np.ndarray,
+    good: np.ndarray,
+    lots: np.ndarray | None,
+    like: Judgement,
+    beat: Callable[[], None],
+) -> Judgement:
+    def search(vectors: np.ndarray) -> Found:
+        return _in_parts(lambda part: small.search_prepared(vectors[part], like.k), len(vectors), beat)
+
+    rows = np.arange(small.n)
+    loo = _in_parts(lambda part: small.search_others(rows[part], like.k), small.n, beat)
+    found, reference = search(queries), Reference("held_out", search(good), lots)
     return ScoreTable(loo, found, form=like.form, reference=reference).judge(like.k, like.budget)
+
+
+def _in_parts(search: Callable[[slice], Found], n: int, beat: Callable[[], None]) -> Found:
+    """A search of n vectors, some at a time, with a beat after each."""
+    parts = []
+    for start in range(0, max(1, n), _PART):
+        parts.append(search(slice(start, start + _PART)))
+        beat()
+    joined = (np.concatenate([getattr(part, name) for part in parts]) for name in ("distances", "indices"))
+    return Found(*joined, parts[0].k, parts[0].k_asked)
 
 
 def _seconds(bank: Bank, queries: np.ndarray, k: int) -> float:

@@ -87,6 +87,7 @@ class ComparedImages:
             WeightsUnavailable: as `load_encoder`.
         """
         state = self.view.state
+        told("loading the network", 0, 0)  # of unknown length: it may have to be downloaded
         encoder = encoders.encoder_for(backbone, state.preset, self.project.weights_dir)
         ids = np.concatenate(self._image_ids)
         wanted, back = np.unique(ids, return_inverse=True)

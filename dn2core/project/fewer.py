@@ -1,5 +1,6 @@
 """What fewer normals would cost and save: measured by a worker, kept until it is measured anew."""
 
+import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass, replace
@@ -44,6 +45,9 @@ def run(project: "Project", job: Job, progress: Progress) -> None:
 
     def tell(done: int, total: int) -> None:
         progress.stage("measuring smaller banks", done=done, total=total)
+        beat()
+
+    def beat() -> None:
         progress.check(midway=True)
 
     found = fewer(
@@ -56,6 +60,7 @@ def run(project: "Project", job: Job, progress: Progress) -> None:
         view.same_as_normal,
         lots=lot_codes((*view.held.lots, *view.normals.some(rows).lots)),
         tell=tell,
+        beat=beat,
     )
     progress.check()
     with project.db.write() as db:
@@ -74,7 +79,12 @@ def measurement(project: "Project", view: Snapshot) -> Measurement | None:
 
 
 def _key(view: Snapshot, known: dict) -> list:
-    """Another one for other normals, scored images, labels or settings, whether fewer normals are in force or not."""
+    """Another one for other normals, scored images, lots, labels or settings; whether fewer are in force or not.
+
+    The view is one of the present: one of the past has no generation that tells of its lots.
+    """
     settings = asdict(replace(view.settings, reduction=None))
-    newest = max((label.event_id for label in known.values()), default=0)
-    return [view.state.version, len(view.scored), int(view.scored.ids.max(initial=0)), newest, settings]
+    said = sorted(label.event_id for label in known.values())  # taking one back makes no newer one
+    lots = view.generation[2][-1]
+    digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()
+    return [view.state.version, len(view.scored), int(view.scored.ids.max(initial=0)), lots, digest, settings]

@@ -82,40 +82,48 @@ def compared(before: Judgement, after: Judgement, labels: np.ndarray, counted: n
 
 def trial(project: "Project", view: Snapshot, *, join: Sequence[int] = (), leave: Sequence[int] = ()) -> Snapshot:
     """The snapshot as it would be with other normals; their neighbours follow the change without a new search."""
-    gone = np.array([_position(view.normals, item) for item in leave], np.int64)
-    keep = np.ones(len(view.normals), bool)
-    keep[gone] = False
+    _positions(view.normals.and_then(view.apart), leave)
+    keep, checks, left_out, checking = (
+        ~np.isin(items.ids, leave) for items in (view.normals, view.checks, view.left_out, view.checking)
+    )
     joining = _image_ids(view.scored, join)
-    there = (view.normals, view.checking, view.left_out)
+    there = (view.normals, view.apart, view.held)
     joining = joining[~np.isin(joining, np.concatenate([items.image_ids for items in there]))]
     if not keep.any() and not len(joining):
         raise NotFound("NO_NORMALS")
     added = project.features(joining.tolist(), view.state.fingerprint) if len(joining) else None
     bank = view.bank.changed(keep, added)
+    held_features = view.held_features[checking]
     return replace(
         view,
-        generation=(*view.generation, "trial", tuple(joining.tolist()), tuple(gone.tolist())),
+        generation=(*view.generation, "trial", tuple(joining.tolist()), tuple(map(int, leave))),
         normals=_joined(view, keep, joining),
+        checks=view.checks.some(checks),
+        left_out=view.left_out.some(left_out),
+        checking=view.checking.some(checking),
+        apart_found=None,
         bank=bank,
+        held_features=held_features,
         own_neighbours=updated_own(view.own_neighbours, bank, keep),
         scored_neighbours=updated(view.scored_neighbours, view.scored_features, bank, keep),
-        held_found=bank.search_prepared(view.held_features, view.held_found.k_asked),
+        held_found=bank.search_prepared(held_features, view.held_found.k_asked),
     )
 
 
 def _joined(view: Snapshot, keep: np.ndarray, joining: np.ndarray) -> Items:
     """The normals that stay, and behind them the scored images that join."""
-    rows = [int(np.flatnonzero(view.scored.image_ids == image)[0]) for image in joining]
-    return view.normals.some(keep).and_then(view.scored.some(np.array(rows, np.int64)))
+    images, first = np.unique(view.scored.image_ids, return_index=True)
+    return view.normals.some(keep).and_then(view.scored.some(first[np.searchsorted(images, joining)]))
 
 
 def _image_ids(items: Items, item_ids: Sequence[int]) -> np.ndarray:
-    positions = [_position(items, item) for item in item_ids]
-    return np.unique(items.image_ids[positions]) if positions else np.empty(0, np.int64)
+    return np.unique(items.image_ids[_positions(items, item_ids)])
 
 
-def _position(items: Items, item_id: int) -> int:
-    position = items.position(item_id)
-    if position is None:
+def _positions(items: Items, item_ids: Sequence[int]) -> np.ndarray:
+    """Where these items stand, in their order."""
+    wanted = np.array(item_ids, np.int64)
+    if not np.isin(wanted, items.ids).all():
         raise NotFound("NOT_FOUND", what="The image")
-    return position
+    order = np.argsort(items.ids, kind="stable")
+    return order[np.searchsorted(items.ids, wanted, sorter=order)]

@@ -14,8 +14,8 @@ LANES = {
     "reencode": "compute",
     "map": "projection",
     "compare": "comparison",
-    "reduce": "compute",
-    "fewer": "compute",
+    "reduce": "comparison",
+    "fewer": "comparison",
 }
 ATTEMPTS = 3
 KEPT = 1000  # ended jobs

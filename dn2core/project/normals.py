@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from dn2core.errors import NotFound, Refused
@@ -25,7 +25,15 @@ _END = f"UPDATE items SET until = :version WHERE id = :id AND {_IN_FORCE}"
 _CLEAN = f"UPDATE items SET until = :version, cleaned = 1 WHERE id = :id AND {_IN_FORCE}"
 
 
-def add_normals(project: "Project", item_ids: Iterable[int], *, author: str = "") -> State:
+@dataclass(frozen=True)
+class Changed(State):
+    """The normals after a change that was asked for. Others may have changed them since the caller looked."""
+
+    before: int  # the version that was changed; where nothing did, it is in force still
+    count: int  # images that joined, left, or moved
+
+
+def add_normals(project: "Project", item_ids: Iterable[int], *, author: str = "") -> Changed:
     """Have scored images join the normals, without encoding them again; they stay among the scored ones, too.
 
     What is among the normals already, held out or not, is left alone.
@@ -46,7 +54,7 @@ def add_normals(project: "Project", item_ids: Iterable[int], *, author: str = ""
     return change_normals(project, change, author)
 
 
-def remove_normals(project: "Project", item_ids: Iterable[int], *, author: str = "") -> State:
+def remove_normals(project: "Project", item_ids: Iterable[int], *, author: str = "") -> Changed:
     """Take images out of the normals. Without one that is a normal now there is no new version.
 
     Raises:
@@ -56,7 +64,7 @@ def remove_normals(project: "Project", item_ids: Iterable[int], *, author: str =
     return _each(project, [_END], item_ids, "taken out of the normals", author)
 
 
-def return_normals(project: "Project", item_ids: Iterable[int], *, author: str = "") -> State:
+def return_normals(project: "Project", item_ids: Iterable[int], *, author: str = "") -> Changed:
     """Put images back that were taken out, as new items. What is among the normals is left alone.
 
     Raises:
@@ -66,23 +74,28 @@ def return_normals(project: "Project", item_ids: Iterable[int], *, author: str =
     return _each(project, [statement], item_ids, "put back among the normals", author)
 
 
-def hold_out(project: "Project", item_ids: Iterable[int], *, author: str = "") -> State:
+def hold_out(project: "Project", item_ids: Iterable[int], *, author: str = "") -> Changed:
     """Keep normals for checking the limit: nothing is compared with them any more, they are compared instead.
 
     Raises:
         NotFound: NO_NORMALS when there never were any.
-        Refused: LAST_NORMAL when none would be left to compare with.
+        Refused: LAST_NORMAL when none would be left to compare with; HOLD_OUT_WHILE_REDUCED where fewer normals are
+            compared with, for all of them had a say in which.
     """
+    if project.settings().reduction is not None:
+        raise Refused("HOLD_OUT_WHILE_REDUCED")
     return _each(project, _moved(held=1), item_ids, "held out to check the limit", author)
 
 
-def take_in(project: "Project", item_ids: Iterable[int], *, author: str = "") -> State:
+def take_in(project: "Project", item_ids: Iterable[int], *, author: str = "") -> Changed:
     """The way back from `hold_out`: images are compared with them again."""
     return _each(project, _moved(held=0), item_ids, "no longer held out", author)
 
 
-def restore_normals(project: "Project", version: int, *, author: str = "", newest: int | None = None) -> State:
+def restore_normals(project: "Project", version: int, *, author: str = "", newest: int | None = None) -> Changed:
     """The normals as they were in an earlier version, as a new one; the network in force stays.
+
+    What a cleaning had dropped by its distance alone by then counts as dropped so again.
 
     Args:
         newest: the version that the caller takes for the newest; None restores whatever came meanwhile.
@@ -100,7 +113,11 @@ def restore_normals(project: "Project", version: int, *, author: str = "", newes
             raise NotFound("NOT_FOUND", what=f"Version {version} of the normals")
         then = _in_force_at(db, "role = 'normal' AND since <= :v AND (until IS NULL OR until > :v)", version)
         now = _in_force_at(db, _IN_FORCE, version)
-        ended = _run(db, _END, [now[key] for key in now.keys() - then.keys()], following)
+        gone, cleaned = now.keys() - then.keys(), _cleaned_at(db, version)
+        ended = sum(
+            end_normals(db, [now[key] for key in gone if (key[0] in cleaned) == one], following, cleaned=one)
+            for one in (False, True)
+        )
         back = _run(db, statement, sorted(then[key] for key in then.keys() - now.keys()), following)
         return ended + back, f"as in version {version}"
 
@@ -142,7 +159,7 @@ def publish(db: sqlite3.Connection, reason: str, encoder=None, *, author: str = 
     return state
 
 
-def _each(project: "Project", statements: list[str], item_ids: Iterable[int], what: str, author: str) -> State:
+def _each(project: "Project", statements: list[str], item_ids: Iterable[int], what: str, author: str) -> Changed:
     """Run each statement for the items; the last one counts."""
     ids = _distinct(item_ids)
 
@@ -163,7 +180,7 @@ def normals_in_force(db: sqlite3.Connection, held: int = 0) -> int:
     return db.execute(f"SELECT count(*) FROM items WHERE {_IN_FORCE} AND held = ?", (held,)).fetchone()[0]
 
 
-def change_normals(project: "Project", change: Callable[..., tuple], author: str) -> State:
+def change_normals(project: "Project", change: Callable[..., tuple], author: str) -> Changed:
     """Make a change in one transaction and publish it, if any item changed, as the next version.
 
     Args:
@@ -183,7 +200,7 @@ def change_normals(project: "Project", change: Callable[..., tuple], author: str
         if count and state.n == 0:
             raise Refused("LAST_NORMAL")
     judge_if_whole(project)
-    return state
+    return Changed(**asdict(state), before=before.version, count=count)
 
 
 def _run(db: sqlite3.Connection, statement: str, ids: list[int], version: int) -> int:
@@ -201,6 +218,17 @@ def _in_force_at(db: sqlite3.Connection, condition: str, version: int) -> dict[t
     """(image, held) -> item."""
     rows = db.execute(f"SELECT id, image_id, held FROM items WHERE {condition}", {"v": version})
     return {(row["image_id"], row["held"]): row["id"] for row in rows}
+
+
+def _cleaned_at(db: sqlite3.Connection, version: int) -> set[int]:
+    """Images that a cleaning had dropped by that version, and nobody had put back."""
+    rows = db.execute(
+        "SELECT image_id FROM items dropped WHERE role = 'normal' AND cleaned = 1 AND until <= :version"
+        " AND NOT EXISTS (SELECT 1 FROM items WHERE image_id = dropped.image_id AND role = 'normal'"
+        " AND since >= dropped.until AND since <= :version)",
+        {"version": version},
+    )
+    return {row["image_id"] for row in rows}
 
 
 def _distinct(item_ids: Iterable[int]) -> list[int]:

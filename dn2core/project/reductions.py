@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dn2core.detect.compression import coreset, kmeans
+from dn2core.detect.compression import coreset, kmeans, kmeans_is_quick
 from dn2core.errors import Refused
 from dn2core.project import fsio
 from dn2core.project.jobs import Job
@@ -75,7 +75,7 @@ def run(project: "Project", job: Job, progress: Progress) -> None:
     """Choose, keep the choice, and judge by it.
 
     Raises:
-        Refused: NORMALS_TOO_FEW_TO_REDUCE, LOTS_TOO_FEW_TO_REDUCE, MORE_MEANS_THAN_IMAGES.
+        Refused: NORMALS_TOO_FEW_TO_REDUCE, LOTS_TOO_FEW_TO_REDUCE, MORE_MEANS_THAN_IMAGES, TOO_MANY_FOR_KMEANS.
     """
     from dn2core.project.snapshot import with_all_normals
 
@@ -88,6 +88,8 @@ def run(project: "Project", job: Job, progress: Progress) -> None:
     wanted = view.settings.k + 1
     if count < wanted or len(rows) + len(view.held) < 2:
         raise Refused("NORMALS_TOO_FEW_TO_REDUCE", wanted=wanted, k=view.settings.k, got=count)
+    if method == "kmeans" and not kmeans_is_quick(len(rest), count, view.bank.dim):
+        raise Refused("TOO_MANY_FOR_KMEANS", n=len(rest), m=count)
     kept = rest[METHODS[method](view.bank.features[rest], count, _teller(progress))]
     progress.check()
     ids = view.normals.image_ids
@@ -157,19 +159,24 @@ def reduction_of(project: "Project", number: int | None) -> Reduction | None:
         return reduction_in(db, project, number)
 
 
-def told_apart(reduction: Reduction | None, normals: "Items", held: int) -> tuple["Items", "Items", "Items"]:
-    """The normals to compare with, those that check the limit, and those left out.
+def told_apart(
+    reduction: Reduction | None, normals: "Items", held: "Items"
+) -> tuple["Items", "Items", "Items", "Items"]:
+    """The normals to compare with, those set aside, those left out, and all good parts that check the limit.
 
-    A choice of which too little is left, for a limit or to compare with, no longer serves: all are compared with.
+    Of the held ones those check that had no say in the choice. A choice of which too little is left, for a limit or
+    to compare with, no longer serves: all are compared with.
     """
-    everything = normals, normals.some(slice(0, 0)), normals.some(slice(0, 0))
+    everything = normals, normals.some(slice(0, 0)), normals.some(slice(0, 0)), held
     if reduction is None:
         return everything
     checks, left_out = (np.isin(normals.image_ids, ids) for ids in (reduction.checks, reduction.left_out))
     kept = ~checks & ~left_out
-    if kept.sum() < 2 or checks.sum() + held < 2:
+    silent = ~np.isin(held.image_ids, np.concatenate([reduction.kept, reduction.left_out]))
+    if kept.sum() < 2 or checks.sum() + silent.sum() < 2:
         return everything
-    return normals.some(kept), normals.some(checks), normals.some(left_out)
+    aside = normals.some(checks)
+    return normals.some(kept), aside, normals.some(left_out), held.some(silent).and_then(aside)
 
 
 def _teller(progress: Progress) -> Tell:

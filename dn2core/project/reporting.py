@@ -138,7 +138,7 @@ def _state(view: Snapshot) -> html.State:
     state = view.state
     return html.State(
         version=state.version,
-        normals=len(view.normals),
+        normals=state.n,
         created=datetime.fromtimestamp(state.created, UTC),
         reason=state.reason,
         fingerprint=state.fingerprint,
@@ -178,9 +178,19 @@ def _settings(view: Snapshot, judged: Judgement, say: Say):
     if judged.calibrated_on:
         yield _capital(setting_name("calibration", say)), calibration_word(judged.calibrated_on, say)
     yield _capital(setting_name("normalise", say)), setting_value("normalise", settings, say)
+    if view.reduced:
+        yield (
+            t("Compared with"),
+            t(
+                "{n} of {all} normals, {checks} set aside to check the limit",
+                n=say.number(len(view.normals)),
+                all=say.number(view.state.n),
+                checks=say.number(len(view.checks)),
+            ),
+        )
     if len(view.held):
         yield t("Held-out normals"), say.number(len(view.held))
-    lots = {lot for lot in view.normals.lots if lot}
+    lots = {lot for lot in view.normals.and_then(view.apart).lots if lot}
     if lots:
         yield t("Lots of the normals"), say.number(len(lots))
 

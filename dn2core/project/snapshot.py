@@ -2,6 +2,7 @@
 
 import math
 import sqlite3
+import sys
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from dn2core.project.project import Project
 
 KEPT_BYTES = 2_000_000_000
+READ_AT_ONCE = 5_000  # vectors
 FOLLOWED = 64  # changed normals up to which the tables follow the change; beyond, a fresh search costs no more
 _lock = threading.Lock()
 _snapshots: OrderedDict[str, "Snapshot"] = OrderedDict()  # one a project, the last used at the end
@@ -102,9 +104,10 @@ class Snapshot:
     held: Items  # good parts that are not among the normals, to check the limit
     checks: Items  # normals that a reduction has set aside for the same purpose
     left_out: Items  # further normals that a reduction keeps out of the bank
+    checking: Items  # what checks the limit: of those held the ones that had no say in a reduction, then the checks
     scored: Items
     bank: Bank
-    held_features: np.ndarray  # (h, d) float32, as the bank compares them: those held, then the checks
+    held_features: np.ndarray  # (h, d) float32, as the bank compares them: those that check
     scored_features: np.ndarray  # (q, d) float32, likewise
     own_neighbours: NeighbourTable  # of the normals among each other
     held_found: Found  # distances (h, K) squared L2, indices = positions in normals
@@ -112,6 +115,7 @@ class Snapshot:
     waiting: int  # scored images without vectors that a job is making now
     lost: int  # scored images without vectors for which there is no such job: their stored files cannot be read
     set_aside: int = 0  # images that a cleaning dropped from the normals by their distance alone
+    apart_found: Found | None = None  # of the normals out of the bank, (a, K); None until `with_apart` searches
 
     @cached_property
     def loo(self) -> Found | None:
@@ -141,9 +145,9 @@ class Snapshot:
         return len(self.checks) + len(self.left_out) > 0
 
     @cached_property
-    def checking(self) -> Items:
-        """Good parts that are compared with the normals to check the limit, in the order of `held_found`."""
-        return self.held.and_then(self.checks)
+    def apart(self) -> Items:
+        """Normals that images are not compared with: the checks, then those left out."""
+        return self.checks.and_then(self.left_out)
 
     @cached_property
     def references(self) -> dict[str, Reference]:
@@ -169,8 +173,7 @@ class Snapshot:
     @cached_property
     def same_as_normal(self) -> np.ndarray:
         """(q,) bool: the very same image is among the normals, in the bank or not."""
-        normals = (self.normals, self.checks, self.left_out)
-        return np.isin(self.scored.image_ids, np.concatenate([items.image_ids for items in normals]))
+        return np.isin(self.scored.image_ids, np.concatenate([self.normals.image_ids, self.apart.image_ids]))
 
     @property
     def nbytes(self) -> int:
@@ -186,10 +189,18 @@ class Snapshot:
     def neighbours_of(self, item_id: int, k: int) -> list[Neighbour]:
         """The k nearest normals of an item, nearest first; a normal is not its own neighbour.
 
+        None where there is no other normal, and of normals out of the bank before `with_apart` searched for them.
+
         Raises:
-            NotFound: when the item is in neither set.
+            NotFound: when the item is neither scored nor a normal.
         """
-        for items, table in ((self.scored, self.found), (self.normals, self.loo), (self.checking, self.held_found)):
+        tables = (
+            (self.scored, self.found),
+            (self.normals, self.loo),
+            (self.checking, self.held_found),
+            (self.apart, self.apart_found),
+        )
+        for items, table in tables:
             position = items.position(item_id)
             if position is not None:
                 return self._neighbours(table, position, k) if table is not None else []
@@ -249,6 +260,7 @@ def tried(project: "Project", view: Snapshot, settings: Settings) -> Snapshot:
         view,
         settings=settings,
         bank=bank,
+        apart_found=None,
         own_neighbours=own_neighbour_table(bank, K_MAX),
         held_features=held,
         held_found=bank.search_prepared(held, K_MAX),
@@ -271,17 +283,18 @@ def generation_in(db: sqlite3.Connection, project_id: str) -> tuple:
     return (project_id, version, _scored_in(db, version), _name_in(db), settings_in(db), set_aside_in(db, version))
 
 
-def set_aside_in(db: sqlite3.Connection, version: int | None, at: float = math.inf) -> int:
-    """How many images a cleaning dropped by their distance alone, that were no normals again at that version.
+def set_aside_in(db: sqlite3.Connection, version: int | None, event_id: int = sys.maxsize) -> int:
+    """How many images a cleaning dropped by their distance alone, that were never normals again by that version.
 
-    Those that people had called defects by then are not counted: they would be flagged rightly.
+    Those that people had called defects by that event of the history are not counted: they would be flagged rightly.
     """
     return db.execute(
         "SELECT count(DISTINCT image_id) FROM items dropped WHERE role = 'normal' AND cleaned = 1 AND until <= :version"
         " AND NOT EXISTS (SELECT 1 FROM items WHERE image_id = dropped.image_id AND role = 'normal'"
-        " AND since <= :version AND (until IS NULL OR until > :version))"
-        " AND NOT EXISTS (SELECT 1 FROM labels WHERE image_id = dropped.image_id AND label = 'defect' AND at <= :at)",
-        {"version": version, "at": at},
+        " AND since >= dropped.until AND since <= :version)"
+        " AND coalesce((SELECT json_extract(details, '$.label') FROM events WHERE image_id = dropped.image_id"
+        " AND kind = 'label' AND id <= :event ORDER BY id DESC LIMIT 1), '') <> 'defect'",
+        {"version": version, "event": event_id},
     ).fetchone()[0]
 
 
@@ -323,6 +336,18 @@ def with_all_normals(project: "Project") -> Snapshot:
     return replace(view, generation=(*view.generation, "all normals"))
 
 
+def with_apart(project: "Project", view: Snapshot) -> Snapshot:
+    """With the neighbours of the normals that a reduction keeps out of the bank, which only looking at them needs."""
+    ids, parts = view.apart.image_ids.tolist(), []
+    for start in range(0, len(ids), READ_AT_ONCE):  # the reduction is there to keep so many vectors out of memory
+        features = project.features(ids[start : start + READ_AT_ONCE], view.state.fingerprint)
+        parts.append(view.bank.search_prepared(view.bank.prepare(features), K_MAX))
+    if not parts:
+        return view
+    joined = (np.concatenate([getattr(part, name) for part in parts]) for name in ("distances", "indices"))
+    return replace(view, apart_found=Found(*joined, parts[0].k, parts[0].k_asked))
+
+
 def _build(project: "Project", past: events.Event | None = None, *, reduced: bool = True) -> Snapshot:
     with project.db.read() as db:  # all from one view, so that it is what its generation says
         state = newest_state(db) if past is None else state_of(db, past.version)
@@ -334,7 +359,7 @@ def _build(project: "Project", past: events.Event | None = None, *, reduced: boo
         before = _comparable(project.id, state, settings) if past is None else None
         normals, held = (_normals(db, state, one) for one in (0, 1))
         reduction = reduction_in(db, project, settings.reduction) if reduced else None
-        set_aside = set_aside_in(db, state.version, past.at if past else math.inf)
+        set_aside = set_aside_in(db, state.version, past.id if past else sys.maxsize)
         if before and before.generation[2] == generation[2]:
             scored, missing = before.scored, before.waiting + before.lost
         else:
@@ -343,10 +368,10 @@ def _build(project: "Project", past: events.Event | None = None, *, reduced: boo
             lots = _lots_then(db, past)
             normals, held, scored = (_with_lots(items, lots) for items in (normals, held, scored))
 
-    normals, checks, left_out = told_apart(reduction, normals, len(held))
+    normals, checks, left_out, checking = told_apart(reduction, normals, held)
     bank, own, keep = _bank(project, before, normals, state, settings)
-    checking = held.and_then(checks).image_ids.tolist()
-    held_features = bank.prepare(project.features(checking, state.fingerprint).reshape(-1, bank.dim))
+    raw = project.features(checking.image_ids.tolist(), state.fingerprint)
+    held_features = bank.prepare(raw.reshape(-1, bank.dim))
     features, neighbours = _searched(project, before, bank, keep, scored, state)
     return Snapshot(
         project_id=project.id,
@@ -358,6 +383,7 @@ def _build(project: "Project", past: events.Event | None = None, *, reduced: boo
         held=held,
         checks=checks,
         left_out=left_out,
+        checking=checking,
         scored=scored,
         bank=bank,
         scored_features=features,

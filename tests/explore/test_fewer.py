@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from dn2core.detect import Bank, ScoreTable, conformal_limit, knn_scores, leave_one_out
+from dn2core.detect import Bank, ScoreTable, compression, conformal_limit, knn_scores, leave_one_out
 from dn2core.detect.compression import coreset, kmeans
+from dn2core.explore import fewer as module
 from dn2core.explore.bootstrap import Estimate
 from dn2core.explore.curves import roc_auc
 from dn2core.explore.fewer import QUICK, Kept, advice, fewer
@@ -83,6 +84,61 @@ def test_tells_how_far_it_is():
     assert told == [(1, 5), (2, 5), (3, 5), (4, 5)]
 
 
+def test_every_long_step_beats_and_can_be_ended(monkeypatch):
+    """K-means and coreset tell in their own steps, searches in parts: none of them is one long silence."""
+
+    class Ended(Exception):
+        pass
+
+    def ends_at(count):
+        beats = []
+
+        def beat():
+            beats.append(1)
+            if len(beats) == count:
+                raise Ended
+
+        return beat
+
+    monkeypatch.setattr(module, "_PART", 25)
+    beats = []
+    found = measured(shares=(0.25,), beat=lambda: beats.append(1))
+    rounds, chosen = [], []
+    rest = np.delete(NORMALS, CHECKS, axis=0)
+    kmeans(rest, 50, tell=lambda *at: rounds.append(at))
+    coreset(rest, 50, tell=lambda *at: chosen.append(at))
+    assert rounds and len(beats) == len(rounds) + len(chosen) + 2 * (2 + 2 + 2)  # 50 normals, 50 images, 40 checks
+    for count in (1, len(rounds) + 1, len(beats)):
+        with pytest.raises(Ended):
+            measured(shares=(0.25,), beat=ends_at(count))
+    monkeypatch.undo()
+    assert [(one.flagged, one.correlation) for one in found] == [
+        (one.flagged, one.correlation) for one in measured(shares=(0.25,))
+    ]
+
+
+def test_kmeans_of_too_many_is_not_tried(monkeypatch):
+    monkeypatch.setattr(compression, "KMEANS_UP_TO", 160 * 20 * 6)
+    told = []
+    found = measured(tell=lambda *at: told.append(at))
+    assert [(one.method, one.n) for one in found[1:]] == [
+        ("kmeans", 10),
+        ("kmeans", 20),
+        *(("coreset", n) for n in (10, 20, 50)),
+    ]
+    assert told[-1] == (5, 6)
+
+
+@pytest.mark.parametrize("few", ["good", "defect"])
+def test_below_ten_labels_of_a_class_no_bank_is_judged_by_labels(few):
+    places = np.flatnonzero(LABELS == few)
+    for count, judged in ((10, True), (9, False)):
+        marks = LABELS.copy()
+        marks[places[count:]] = ""
+        found = fewer(BANK, QUERIES, JUDGED, CHECKS, labels=marks, shares=(0.25,))
+        assert all((one.roc_auc is not None) == judged for one in found)
+
+
 def kept(method, n, seconds, area=None, correlation=1.0, changed=0):
     estimate = None if area is None else Estimate(area, area - 0.1, area + 0.1)
     return Kept(method, n / 1000, n, seconds, 0, estimate, correlation, 5, changed)
@@ -96,6 +152,11 @@ def test_advice():
     assert advice([slow, small]).kind == "none" and advice([slow, small]).take == slow
     assert advice([slow, small, middle]) == advice([slow, middle]) and advice([slow, middle]).take == middle
     assert advice([slow]).kind == "none"
+
+
+def test_labels_alone_do_not_make_another_order_the_same():
+    slow, other = kept("all", 1000, 10 * QUICK, area=1.0), kept("kmeans", 10, QUICK, area=1.0, correlation=0.3)
+    assert advice([slow, other]).kind == "none"
 
 
 def test_advice_without_labels_goes_by_the_order():

@@ -8,8 +8,8 @@ import pytest
 
 from dn2core.detect import Bank, ScoreTable, leave_one_out
 from dn2core.detect.compression import coreset, kmeans
-from dn2core.errors import Refused
-from dn2core.project import run_pending
+from dn2core.errors import NotFound, Refused
+from dn2core.project import progress, run_pending
 from dn2core.project import snapshot as module
 from dn2core.project.events import history
 from dn2core.project.fewer import measurement, submit_measurement
@@ -20,7 +20,7 @@ from dn2core.project.lots import lots_from_pattern
 from dn2core.project.normals import add_normals, hold_out, remove_normals, return_normals
 from dn2core.project.reductions import keep_all, reduction_of, rows_to_check, submit_reduction
 from dn2core.project.settings import Settings, settings_of
-from dn2core.project.snapshot import past_snapshot, tried, with_all_normals
+from dn2core.project.snapshot import past_snapshot, tried, with_all_normals, with_apart
 from dn2core.project.sweep import sweep
 from dn2core.project.undo import undo
 from tests.project.helpers import give, tiny
@@ -266,7 +266,106 @@ def test_the_measurement_is_kept_and_knows_when_it_no_longer_fits(store, project
     submit_measurement(project)
     run_pending(store)
     anew = measurement(project, project.snapshot())
-    assert anew.fits and anew.found[0].n == 60 and anew.found[0].roc_auc is not None
+    assert anew.fits and anew.found[0].n == 60
+    set_label(project, ids[0], "")  # no label is newer than those that were there
+    assert not measurement(project, project.snapshot()).fits
+
+
+def test_a_measurement_rests_on_the_lots(store, project):
+    submit_measurement(project)
+    run_pending(store)
+    lots_from_pattern(project, "000(?)*")
+    assert not measurement(project, project.snapshot()).fits
+
+
+def test_work_on_smaller_banks_leaves_the_lane_of_intakes_free(store, project):
+    submit_measurement(project)
+    submit_reduction(project, "coreset", 0.25)
+    give(project, "scored", tiny(1, seed=5))
+    assert store.jobs.claim("compute").kind == "intake"
+    assert store.jobs.claim("compute") is None
+
+
+def test_a_measurement_is_stopped_on_the_way(store, project, monkeypatch):
+    """Stopped while the first k-means is at it, as a person would."""
+    job = submit_measurement(project)
+    monkeypatch.setattr(progress, "REPORT_SECONDS", 0)
+
+    def kmeans_for_hours(features, m, *, seed, tell):
+        store.jobs.cancel(job)
+        for _ in range(3):
+            tell(1, 25)
+        raise AssertionError("it went on")
+
+    monkeypatch.setattr("dn2core.explore.fewer.kmeans", kmeans_for_hours)
+    run_pending(store)
+    assert store.jobs.job(job).state == "cancelled" and measurement(project, project.snapshot()) is None
+
+
+def test_kmeans_of_too_many_is_refused(store, project, monkeypatch):
+    monkeypatch.setattr("dn2core.detect.compression.KMEANS_UP_TO", 1)
+    job = submit_reduction(project, "kmeans", 0.25)
+    run_pending(store)
+    assert "48 normals with 15 means" in store.jobs.job(job).error
+    assert not project.snapshot().reduced
+    reduced(store, project, "coreset")
+
+
+def test_who_had_a_say_does_not_check_the_limit(store, project):
+    """Held out after the choice, and by an undo before it: kept normals lie far from each other."""
+    view = reduced(store, project)
+    some = [int(items.ids[0]) for items in (view.normals, view.checks, view.left_out)]
+    with pytest.raises(Refused, match="Go back to all normals"):
+        hold_out(project, some)
+    keep_all(project)
+    hold_out(project, some)
+    project.change_settings(reduction=1)
+    after = project.snapshot()
+    assert len(after.held) == 3 and (len(after.normals), len(after.checks), len(after.left_out)) == (14, 11, 32)
+    assert sorted(after.checking.image_ids) == sorted(view.checks.image_ids)
+    assert after.judge().calibration.forecast.n == 12
+    assert len(after.held_features) == len(after.held_found.distances) == 12
+    assert after.references["held_out"].lots is None
+    new = set(tiny(3, seed=8))
+    batch = project.new_batch("normal", "test", held=True)
+    project.stage_many(batch, sorted(new))
+    project.submit(batch)
+    run_pending(store)
+    assert len(project.snapshot().checking) == 15  # these had no say
+
+
+def test_normals_out_of_the_bank_can_be_looked_at(store, project, monkeypatch):
+    monkeypatch.setattr(module, "READ_AT_ONCE", 7)
+    assert with_apart(project, project.snapshot()).apart_found is None
+    before = project.snapshot()
+    plain = reduced(store, project)
+    view = with_apart(project, plain)
+    assert view.apart.ids.tolist() == [*view.checks.ids, *view.left_out.ids] and len(view.apart) == 45
+    rows = [before.normals.position(one) for one in view.apart.ids]
+    by_hand = Bank(view.bank.features).search(before.bank.features[rows], 50)
+    np.testing.assert_array_equal(view.apart_found.distances, by_hand.distances)
+    np.testing.assert_array_equal(view.apart_found.indices, by_hand.indices)
+    out = int(view.left_out.ids[0])
+    near = view.neighbours_of(out, 3)
+    assert [one.item_id for one in near] == view.normals.ids[by_hand.indices[12, :3]].tolist()
+    assert plain.neighbours_of(out, 3) == []
+    assert tried(project, view, replace(view.settings, normalise=False)).apart_found is None
+
+
+def test_a_normal_out_of_the_bank_is_taken_out_as_foreseen(store, project):
+    view = reduced(store, project)
+    for items in (view.checks, view.left_out):
+        now = project.snapshot()
+        gone = items.ids[:1].tolist()
+        foreseen = trial(project, now, leave=gone)
+        remove_normals(project, gone)
+        after = project.snapshot()
+        for name in ("normals", "checks", "left_out", "checking"):
+            assert getattr(foreseen, name).ids.tolist() == getattr(after, name).ids.tolist()
+        np.testing.assert_array_equal(foreseen.held_found.distances, after.held_found.distances)
+        assert foreseen.judge().limit == after.judge().limit
+    with pytest.raises(NotFound):
+        trial(project, project.snapshot(), leave=[10**6])
 
 
 def test_all_normals_again_is_the_bank_of_before(store, project):

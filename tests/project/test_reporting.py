@@ -16,6 +16,7 @@ from dn2core.project.events import history
 from dn2core.project.labels import labels, set_label, undo_label
 from dn2core.project.lots import set_lots
 from dn2core.project.normals import hold_out, remove_normals
+from dn2core.project.reductions import submit_reduction
 from dn2core.project.reporting import known_labels, report_of
 from dn2core.project.snapshot import past_snapshot
 from dn2core.report import report_html
@@ -86,6 +87,16 @@ def test_a_limit_tells_how_it_came_about(project):
     project.save_settings(replace(project.settings(), budget=0.2))
     report = made(project)
     assert not report.limits[0].sentence.endswith("yet.") and report.warnings == ()
+
+
+def test_fewer_normals_are_told(store, project):
+    assert "Compared with" not in dict(made(project).settings)
+    submit_reduction(project, "coreset", 0.25)
+    run_pending(store)
+    report = made(project)
+    assert report.state.normals == 30
+    assert dict(report.settings)["Compared with"] == "8 of 30 normals, 6 set aside to check the limit"
+    assert b"8 of 30 normals, 6 set aside" in report_html(report)
 
 
 def test_flagged_pictures_come_most_unusual_first_with_what_was_said_and_is_near(project):
