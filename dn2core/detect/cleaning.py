@@ -16,8 +16,8 @@ COMPANY = 5  # nearest normals that a suspicion is shared with
 STRAY = 0.25  # of a clump's nearest neighbours, fewer than this share are outside of it
 MOST = 0.4  # of the normals can be a clump of contaminants; more would be what is normal here
 BEHIND = 1.5  # times as many as the clumps have are dropped behind them: each kind of contaminant reaches on
-FRINGE = 0.12  # of the normals are dropped on top, where single contaminants hide
-HALF = 0.5  # of the normals are dropped at most, as in the paper
+FRINGE = 0.08  # of the normals are dropped on top, where single contaminants hide
+LARGEST = 0.42  # of the normals are dropped at most: beyond, more good ones go than contaminants
 
 _LEAST = 3  # normals: two to compare, and one to compare with them
 _CELLS = 1 << 22  # (normal, neighbour) pairs held at once
@@ -224,7 +224,7 @@ def _estimate(scores: np.ndarray, order: np.ndarray, company: np.ndarray) -> Est
     usual = STRAY * (1 - size / n)
     excess = (size * (usual - outside))[: int(MOST * n)]
     clump = int(excess.argmax()) + 1 if len(excess) and excess.max() > 0 else 0
-    fringe = min(round(BEHIND * clump + FRINGE * n), int(HALF * n) - clump)
+    fringe = min(round(BEHIND * clump + FRINGE * n), int(LARGEST * n) - clump)
     at = max(clump - 1, 0)
     limit = float(scores[order[clump + fringe - 1]]) if clump + fringe else math.inf
     return Estimate(
