@@ -7,8 +7,7 @@ import numpy as np
 
 from dn2core.detect.cleaning import check_kept
 from dn2core.errors import Refused
-from dn2core.project.normals import change_normals, end_normals, normals_in_force
-from dn2core.project.records import State
+from dn2core.project.normals import Changed, change_normals, end_normals, normals_in_force
 from dn2core.project.settings import settings_in
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def drop_normals(
     seen: Iterable[int] = (),
     copies: Iterable[int] = (),
     author: str = "",
-) -> State:
+) -> Changed:
     """Take strangers and copies out of the normals. Without one that is a normal now there is no new version.
 
     Strangers that nobody looked at are marked as cleaned. They may be good parts after all, which the limit's

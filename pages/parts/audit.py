@@ -5,12 +5,13 @@ import streamlit as st
 
 from dn2core.errors import Refused
 from dn2core.explore.audit import Audit, Effects, audit, removal_effects
+from pages.parts.clean_trial import names_of
 from pages.parts.components import gallery as component
 from pages.parts.header import problem
 from pages.parts.look import raw
 from pages.parts.opened import last_image
 from pages.parts.results import Cells
-from pages.parts.text import number, show, t, tn
+from pages.parts.text import number, t, tn
 from pages.parts.widgets import put
 
 LISTS = ("hubs", "effects", "unused")
@@ -85,11 +86,12 @@ def _turned(n: int) -> str:
 
 
 def _cells(shown, rows: np.ndarray, captions: list[str]) -> Cells:
+    names = names_of(shown)
     return Cells(
         ids=shown.normals.ids[rows].tolist(),
         captions=captions,
         tones=["normal"] * len(rows),
-        details=[show(shown.normals.names[row]) for row in rows.tolist()],
+        details=[names[row] for row in rows.tolist()],
     )
 
 

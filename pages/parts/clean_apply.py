@@ -7,9 +7,10 @@ from dn2core.detect import limit_for
 from dn2core.errors import DN2Error
 from dn2core.project.cleaning import OWN, drop_normals
 from pages.parts.clean_draft import Draft, change, forget
+from pages.parts.clean_trial import ask
 from pages.parts.components.who import author
 from pages.parts.header import problem
-from pages.parts.impact import note_change
+from pages.parts.impact import note_change, note_nothing
 from pages.parts.limits import support_words, whole
 from pages.parts.service import past
 from pages.parts.text import md, number, t, tn
@@ -21,18 +22,21 @@ def apply_row(project, shown, draft: Draft, planned, found, refused) -> None:
     """Apply, the way back to nothing on trial, and whether somebody vouches for what is dropped.
 
     Args:
-        found, refused: what the plan would do, or why it cannot be carried out, as `foreseen` gives them.
+        found, refused: what the plan would do, or why it cannot be carried out, as `foreseen` gives them; neither
+            has the way to learn it.
     """
     n = int(planned.leaves.sum())
     unseen = int((planned.strangers & ~planned.seen).sum())
-    if unseen or (draft.vouched and planned.strangers.any()):
-        # By its value, so that a change of the draft takes it back.
-        st.session_state["dn2_clean_vouched"] = draft.vouched
+    if found is None and refused is None:
+        _ask_row(shown, planned)
+    if unseen or (planned.vouched and planned.strangers.any()):
+        # By its value, so that other strangers take it back.
+        st.session_state["dn2_clean_vouched"] = planned.vouched
         st.checkbox(
             t("I looked: none is a good part"),
             key="dn2_clean_vouched",
             disabled=past(),
-            on_change=lambda: change(project, vouched=st.session_state["dn2_clean_vouched"]),
+            on_change=lambda: change(project, vouched=planned.whose if st.session_state["dn2_clean_vouched"] else ""),
             help=t(
                 "What is dropped by its distance alone may be a rare good part, and others like it would be flagged. "
                 "The limit's forecast allows for that, unless somebody looked at them."
@@ -66,6 +70,21 @@ def apply_row(project, shown, draft: Draft, planned, found, refused) -> None:
         problem(failed)
 
 
+def _ask_row(shown, planned) -> None:
+    """What dropping would change takes long with many normals, so it is worked out when somebody wants to know."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_clean_ask_row"):
+        st.button(
+            t("What would change?"),
+            key="dn2_clean_ask",
+            icon=":material/compare_arrows:",
+            on_click=ask,
+            args=(shown, planned),
+        )
+        st.caption(
+            t("With {n} normals this takes a while, so it is worked out only when asked.", n=number(len(shown.normals)))
+        )
+
+
 def _promise(shown, after, unseen: int) -> str:
     """What the limit can promise without and with somebody who looked at the strangers; "" where that is no matter."""
     if after.calibration is None or after.calibrated_on != "leave_one_out":
@@ -90,10 +109,10 @@ def _words(strangers: int, copies: int) -> str:
 
 
 def _apply(project, shown, draft: Draft, planned) -> None:
-    version, ids = shown.state.version, shown.normals.ids
+    ids, leaves = shown.normals.ids, int(planned.leaves.sum())
     share = draft.percent / 100 if draft.how == OWN else float(planned.proposed.mean())
     try:
-        state = drop_normals(
+        made = drop_normals(
             project,
             ids[planned.strangers].tolist(),
             how=draft.how,
@@ -105,8 +124,13 @@ def _apply(project, shown, draft: Draft, planned) -> None:
     except DN2Error as error:
         st.session_state[FAILED] = error
         return
-    first = int(np.flatnonzero(planned.leaves)[0])
-    words = tn("{n} normal dropped", "{n} normals dropped", int(planned.leaves.sum()))
-    done = md(t("{done}: version {version}.", done=words, version=number(state.version)))
-    note_change(project, version, state.version, int(ids[first]), done)
+    if not made.count:
+        note_nothing(project, md(t("Nothing was dropped: somebody else changed these normals meanwhile.")))
+        return
+    words = tn("{n} normal dropped", "{n} normals dropped", made.count)
+    done = t("{done}: version {version}.", done=words, version=number(made.version))
+    if made.count < leaves:
+        others = tn("{n} other was none any more.", "{n} others were none any more.", leaves - made.count)
+        done = f"{done} {others}"
+    note_change(project, made.before, made.version, int(ids[np.flatnonzero(planned.leaves)[0]]), md(done))
     forget(project, kept=draft.kept)

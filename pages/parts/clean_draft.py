@@ -4,6 +4,7 @@ What is on trial lives in the session, by project, and outlasts the page; the sh
 address, too. Images are known by their content, so that a decision outlasts an undo, which makes new items.
 """
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +26,7 @@ class Draft:
     percent: int = 5  # of the normals, where the share is one's own
     kept: frozenset[int] = frozenset()  # good parts, by a person's word
     dropped: frozenset[int] = frozenset()  # no good parts, by a person's word
-    vouched: bool = False  # that none of the strangers is a good part
+    vouched: str = ""  # `whose` of the strangers of which somebody said that none is a good part
     copies: bool = False  # drop near-duplicates
     cut: float | None = None  # up to this multiple of the usual spacing they are near-duplicates; None: automatic
 
@@ -38,6 +39,8 @@ class Plan:
     strangers: np.ndarray
     seen: np.ndarray  # strangers that a person looked at
     copies: np.ndarray
+    whose: str  # tells these strangers from others, by their images
+    vouched: bool  # a person said of just these strangers that none is a good part
 
     @property
     def leaves(self) -> np.ndarray:
@@ -57,19 +60,23 @@ def plan(draft: Draft, cleaning: Cleaning | None, image_ids: np.ndarray, pairs: 
     kept, dropped = (np.isin(image_ids, list(ids)) for ids in (draft.kept, draft.dropped))
     strangers = (proposed & ~kept) | dropped
     copies = second_ones(pairs, strangers, kept) if draft.copies else np.zeros(n, bool)
-    seen = strangers if draft.vouched else dropped
-    return Plan(proposed, strangers, seen, copies)
+    whose = digest(np.sort(image_ids[strangers]))
+    vouched = draft.vouched == whose
+    return Plan(proposed, strangers, strangers if vouched else dropped, copies, whose, vouched)
 
 
 def proposal(cleaning: Cleaning, how: str, percent: int) -> np.ndarray:
     """(n,) bool, the normals to drop by their distance; the order of suspicion is the same for every share."""
-    if how == AUTOMATIC:
-        return cleaning.drop
-    n = len(cleaning.order)
-    counts = {APART: cleaning.estimate.clump, HALF: round(n / 2), OWN: round(percent / 100 * n)}
-    drop = np.zeros(n, bool)
-    drop[cleaning.order[: counts[how]]] = True
+    drop = np.zeros(len(cleaning.order), bool)
+    drop[cleaning.order[: proposed_count(cleaning, how, percent)]] = True
     return drop
+
+
+def proposed_count(cleaning: Cleaning, how: str, percent: int) -> int:
+    """How many normals there are to drop by their distance."""
+    n, estimate = len(cleaning.order), cleaning.estimate
+    counts = {AUTOMATIC: estimate.clump + estimate.fringe, APART: estimate.clump, HALF: round(n / 2)}
+    return counts.get(how, round(percent * n / 100))
 
 
 def second_ones(pairs: np.ndarray, gone: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -82,11 +89,17 @@ def second_ones(pairs: np.ndarray, gone: np.ndarray, kept: np.ndarray) -> np.nda
         gone: (n,) bool, what leaves anyway.
         kept: (n,) bool, what stays by a person's word.
     """
-    copies = np.zeros(len(gone), bool)
-    for first, second in pairs.tolist():
-        if not (gone[first] or gone[second] or copies[first] or copies[second] or kept[second]):
+    copies = bytearray(len(gone))  # numpy's single elements would take ten times as long
+    both_stay = pairs[~(gone[pairs].any(axis=1) | kept[pairs[:, 1]])]
+    for first, second in zip(*both_stay.T.tolist(), strict=True):  # a list for each pair would take longest
+        if not (copies[first] or copies[second]):
             copies[second] = True
-    return copies
+    return np.frombuffer(copies, bool)
+
+
+def digest(array: np.ndarray) -> str:
+    """Another one for every other content."""
+    return hashlib.sha256(array.tobytes()).hexdigest()
 
 
 def draft_of(project) -> Draft:
@@ -98,8 +111,8 @@ def draft_of(project) -> Draft:
 
 
 def change(project, **fields) -> None:
-    """Put something on trial, from a callback. Whoever vouched did so for other images, then."""
-    _keep(project, replace(draft_of(project), **{"vouched": False, **fields}))
+    """Put something on trial, from a callback."""
+    _keep(project, replace(draft_of(project), **fields))
 
 
 def decide(project, image_ids: list[int], drop: bool | None) -> None:

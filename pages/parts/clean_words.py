@@ -2,7 +2,7 @@
 
 from dn2core.detect.cleaning import Cleaning
 from dn2core.project.cleaning import APART, AUTOMATIC, HALF
-from pages.parts.clean_draft import Draft
+from pages.parts.clean_draft import Draft, proposed_count
 from pages.parts.look import percent
 from pages.parts.text import number, t, tn
 
@@ -17,7 +17,6 @@ def standing_out(cleaning: Cleaning) -> str:
 
 def share_words(draft: Draft, cleaning: Cleaning) -> str:
     """What the chosen share drops, in a sentence or two."""
-    n = len(cleaning.order)
     if draft.how == HALF:
         return t(
             "The farther half is dropped, whatever is in it. Strangers are rarely more than that; but of clean normals "
@@ -26,7 +25,7 @@ def share_words(draft: Draft, cleaning: Cleaning) -> str:
     if draft.how == APART:
         return _apart(cleaning) or t("No group of normals keeps to itself, so nothing is dropped by its distance.")
     if draft.how != AUTOMATIC:
-        count = round(draft.percent * n / 100)
+        count = proposed_count(cleaning, draft.how, draft.percent)
         if count == 0:
             return t("Nothing is dropped by its distance.")
         return tn("The farthest normal is dropped.", "The {n} farthest normals are dropped.", count)

@@ -1,5 +1,7 @@
 """Near-duplicates among the normals, as pairs side by side."""
 
+from dataclasses import replace
+
 import numpy as np
 import streamlit as st
 
@@ -7,11 +9,11 @@ from pages.parts.browse import browse
 from pages.parts.clean_apply import apply_row
 from pages.parts.clean_decide import decision_keys, fates
 from pages.parts.clean_draft import CUT_MOST, change
-from pages.parts.clean_trial import cutoff_of, foreseen, pairs_of
+from pages.parts.clean_trial import closest_pairs, cutoff_of, foreseen, names_of, pairs_of
 from pages.parts.header import problem
 from pages.parts.results import Cells
 from pages.parts.service import past
-from pages.parts.text import md, number, show, t, tn
+from pages.parts.text import md, number, t, tn
 from pages.parts.widgets import put
 
 SHOWN = 500  # pairs in the gallery, the closest ones
@@ -19,7 +21,8 @@ SHOWN = 500  # pairs in the gallery, the closest ones
 
 def duplicates_view(project, shown, draft, planned) -> None:
     """How many pairs there are, the cut-off, and whether the second of each is dropped."""
-    pairs, distances = pairs_of(shown, cutoff_of(shown, draft))
+    cutoff = cutoff_of(shown, draft)
+    pairs, distances = pairs_of(shown, cutoff)
     found, refused = foreseen(project, shown, planned)
     _answer(pairs, planned, found, shown)
     left, right = st.columns([3, 2], gap="large")
@@ -40,24 +43,55 @@ def duplicates_view(project, shown, draft, planned) -> None:
         apply_row(project, shown, draft, planned, found, refused)
     if refused is not None:
         problem(refused)
-    if not len(pairs):
-        return
     if len(pairs) > SHOWN:
-        st.caption(t("The {n} closest pairs:", n=number(SHOWN)))
-    browse(
-        project,
-        pair_cells(shown, pairs[:SHOWN], distances[:SHOWN], draft, planned),
-        key="dn2_pairs",
-        height=520 if len(pairs) > 3 else 240,
-        group=2,
-        **decision_keys(project, shown),
-    )
+        st.caption(
+            t(
+                "The {n} closest pairs are shown, {more} more are not.",
+                n=number(SHOWN),
+                more=number(len(pairs) - SHOWN),
+            )
+        )
+    if len(pairs):
+        _gallery(project, shown, pair_cells(shown, pairs[:SHOWN], distances[:SHOWN], draft, planned), "dn2_pairs")
+    pairs, distances = beyond(shown, cutoff)
+    if len(pairs):
+        st.markdown(
+            f"##### {t('Closest beyond the cut-off')}",
+            help=t(
+                "Copies that were saved anew at another quality may lie here, and so may good parts that look alike. "
+                "Move the cut-off to where you would call them copies."
+            ),
+        )
+        st.caption(_from_to(distances / shown.spacing))
+        pictures = pair_cells(shown, pairs, distances, draft, planned)
+        pictures = replace(pictures, marks=[mark or t("closest") for mark in pictures.marks])
+        _gallery(project, shown, pictures, "dn2_beyond")
 
 
 def paired(shown, draft) -> list[int]:
-    """Item ids of all near-duplicates in the order of their pairs, each once."""
-    pairs, _ = pairs_of(shown, cutoff_of(shown, draft))
-    return list(dict.fromkeys(shown.normals.ids[pairs[:SHOWN].ravel()].tolist()))
+    """Item ids of all that are shown, in the order of their pairs, each once."""
+    cutoff = cutoff_of(shown, draft)
+    rows = np.concatenate([pairs_of(shown, cutoff)[0][:SHOWN], beyond(shown, cutoff)[0]]).ravel()
+    return list(dict.fromkeys(shown.normals.ids[rows].tolist()))
+
+
+def beyond(shown, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
+    """Of the 20 closest pairs those that are no near-duplicates by the cut-off; none where distances mean nothing."""
+    pairs, distances = closest_pairs(shown)
+    farther = distances > cutoff if shown.spacing > 0 else np.zeros(len(pairs), bool)
+    return pairs[farther], distances[farther]
+
+
+def _gallery(project, shown, pictures: Cells, key: str) -> None:
+    height = 520 if len(pictures.ids) > 6 else 240
+    browse(project, pictures, key=key, height=height, group=2, **decision_keys(project, shown))
+
+
+def _from_to(multiples: np.ndarray) -> str:
+    low, high = _twice(float(multiples[0])), _twice(float(multiples[-1]))
+    if low == high:
+        return tn("{n} pair at {low}", "{n} pairs at {low}", len(multiples), low=low)
+    return tn("{n} pair at {low} to {high}", "{n} pairs at {low} to {high}", len(multiples), low=low, high=high)
 
 
 def _answer(pairs: np.ndarray, planned, found, shown) -> None:
@@ -120,13 +154,13 @@ def _twice(multiple: float) -> str:
 
 def pair_cells(shown, pairs: np.ndarray, distances: np.ndarray, draft, planned) -> Cells:
     """The two of each pair one after the other, with their distance and what becomes of each."""
-    rows = pairs.ravel()
+    rows, names = pairs.ravel(), names_of(shown)
     spacing = shown.spacing if shown.spacing > 0 else float("nan")
     spreads = [_twice(float(one)) for one in np.repeat(distances.astype(np.float64) / spacing, 2)]
     return Cells(
         ids=shown.normals.ids[rows].tolist(),
         captions=spreads,
         tones=["review" if planned.leaves[row] else "normal" for row in rows.tolist()],
-        details=[show(shown.normals.names[row]) for row in rows.tolist()],
+        details=[names[row] for row in rows.tolist()],
         marks=fates(shown, draft, planned, rows),
     )

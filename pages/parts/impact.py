@@ -19,7 +19,7 @@ from pages.parts.results import cells, most_unusual_first
 from pages.parts.service import past
 from pages.parts.text import md, number, show, t, tn
 
-CHANGED = "dn2_changed_normals"  # (the action, words)
+CHANGED = "dn2_changed_normals"  # (the action, or one that did nothing, words)
 FAILED = "dn2_change_failed"
 
 
@@ -35,9 +35,10 @@ def preview(
         key: tells two previews of a page apart; only "one" has keys of the keyboard.
     """
     known = labels(project)
-    newest = max((label.event_id for label in known.values()), default=0)
     try:
-        foreseen = _foreseen(project, shown, known, join, leave, repr((shown.generation, newest, join, leave)))
+        with st.spinner(t("Working out what would change")):
+            told = repr((shown.generation, labels_key(known), join, leave))
+            foreseen = _foreseen(project, shown, known, join, leave, told)
     except DN2Error as error:
         problem(error)
         return
@@ -87,13 +88,15 @@ def changed_normals(project) -> None:
     action, words = st.session_state.get(CHANGED, (None, None))
     if action is None or action[0] != project.id or past():
         return
-    if action not in st.session_state.get(actions.DONE, []):  # taken back by the key
+    did = action[1] is not None
+    if did and action not in st.session_state.get(actions.DONE, []):  # taken back by the key
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="dn2_changed_bar"):
         st.markdown(f":material/published_with_changes: {words}", width="stretch")
-        st.button(
-            t("Undo"), key="dn2_changed_undo", icon=":material/undo:", on_click=_take_back, args=(project, action)
-        )
+        if did:
+            st.button(
+                t("Undo"), key="dn2_changed_undo", icon=":material/undo:", on_click=_take_back, args=(project, action)
+            )
         st.button(
             t("Dismiss"),
             key="dn2_changed_ok",
@@ -104,6 +107,11 @@ def changed_normals(project) -> None:
     failed = st.session_state.pop(FAILED, None)
     if failed is not None:
         problem(failed)
+
+
+def labels_key(known: dict) -> int:
+    """Another one whenever a label was given, changed or taken back."""
+    return hash(frozenset(label.event_id for label in known.values()))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -162,34 +170,52 @@ def _captions(foreseen, order) -> list[str]:
 
 
 def _apply(project, shown, join: tuple, leave: tuple, then) -> None:
-    version = shown.state.version
     try:
         if join:
-            state = add_normals(project, join, author=author())
+            made = add_normals(project, join, author=author())
         else:
-            state = remove_normals(project, leave, author=author())
+            made = remove_normals(project, leave, author=author())
     except DN2Error as error:
         st.session_state[FAILED] = error
         return
-    note_change(project, version, state.version, (*join, *leave)[0], _done_words(shown, join, leave, state))
+    words = _done_words(shown, join, leave, made)
+    if made.count:
+        note_change(project, made.before, made.version, (*join, *leave)[0], words)
+    else:
+        note_nothing(project, words)
     if then:
         then()
 
 
 def note_change(project, before: int, after: int, item_id: int, words: str) -> None:
-    """Have `changed_normals` tell of a change of the normals, and the key take it back; no new version is none."""
+    """Have `changed_normals` tell of a change of the normals, and the key take it back; no new version is none.
+
+    Args:
+        before, after: the versions that the change itself went from and to, whatever the page showed.
+    """
     if after > before:
         actions.changed(project, before, after, item_id)
         st.session_state[CHANGED] = (actions.last(project), words)
 
 
-def _done_words(shown, join: tuple, leave: tuple, state) -> str:
+def note_nothing(project, words: str) -> None:
+    """Have `changed_normals` tell why what was asked for changed nothing; there is nothing to take back."""
+    st.session_state[CHANGED] = ((project.id, None, None), words)
+
+
+def _done_words(shown, join: tuple, leave: tuple, made) -> str:
     items, ids = (shown.scored, join) if join else (shown.normals, leave)
+    if not made.count:
+        return (
+            t("Nothing changed: among the normals already, in version {version}.", version=number(made.version))
+            if join
+            else t("Nothing changed: not among the normals any more, since somebody else changed them.")
+        )
     if len(ids) > 1:
-        name = tn("{n} image", "{n} images", len(ids))
+        name = tn("{n} image", "{n} images", made.count)
     else:
         name = f"**{md(show(items.names[items.position(ids[0])])[-60:])}**"
-    version = number(state.version)
+    version = number(made.version)
     if join:
         return t("{name} joined the normals: version {version}.", name=name, version=version)
     return t("{name} is no longer among the normals: version {version}.", name=name, version=version)

@@ -11,13 +11,13 @@ from pages.parts.clean_charts import before_after
 from pages.parts.clean_decide import decision_keys, fates
 from pages.parts.clean_draft import MOST, change
 from pages.parts.clean_effect import effect
-from pages.parts.clean_trial import HANDFUL, foreseen
+from pages.parts.clean_trial import HANDFUL, foreseen, names_of
 from pages.parts.clean_words import share_words, standing_out, why_words
 from pages.parts.header import problem
 from pages.parts.look import plot_config, raw, times
 from pages.parts.results import Cells, many_times
 from pages.parts.service import past
-from pages.parts.text import number, show, t, tn
+from pages.parts.text import number, t, tn
 from pages.parts.widgets import put
 
 
@@ -62,7 +62,9 @@ def ranked(shown, cleaning) -> list[int]:
 def _answer(cleaning, planned, found, shown) -> None:
     n, leaves = len(planned.leaves), int(planned.leaves.sum())
     parts = [standing_out(cleaning)]
-    if leaves and found is not None:
+    if leaves and found is None:
+        parts.append(tn("dropping {n}", "dropping {n}", leaves))
+    elif leaves:
         parts.append(_changes(leaves, found, len(shown.scored)))
         before, after = raw(found.before.limit), raw(found.after.limit)
         parts.append(
@@ -160,13 +162,13 @@ def _gallery(project, shown, draft, cleaning, planned) -> None:
 
 def suspect_cells(shown, draft, cleaning, planned) -> Cells:
     """All normals by suspicion: the multiple of the usual spacing under each, and on it what becomes of it."""
-    order, spacing = cleaning.order, shown.spacing
+    order, spacing, names = cleaning.order, shown.spacing, names_of(shown)
     distances = np.sqrt(cleaning.scores[order], dtype=np.float64)
     spreads = many_times(distances / spacing) if spacing > 0 else [times(float("nan"))] * len(order)
     return Cells(
         ids=ranked(shown, cleaning),
         captions=spreads,
         tones=["review" if planned.leaves[at] else "normal" for at in order.tolist()],
-        details=[show(shown.normals.names[at]) for at in order.tolist()],
+        details=[names[at] for at in order.tolist()],
         marks=fates(shown, draft, planned, order),
     )

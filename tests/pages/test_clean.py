@@ -1,6 +1,7 @@
 """Clean: strangers and copies are found, decided on and dropped in one step that can be taken back."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,15 +9,19 @@ from PIL import Image
 
 from dn2core.detect import Bank, flagged_of, forecast
 from dn2core.detect.cleaning import clean
+from dn2core.detect.near_duplicates import near_duplicates
 from dn2core.errors import NotFound
 from dn2core.project import run_pending
 from dn2core.project.cleaning import drop_normals
 from dn2core.project.events import history
 from dn2core.project.history_words import event_words
+from dn2core.project.impact import impact
 from dn2core.project.labels import set_label
-from pages.parts import clean_draft
+from dn2core.project.normals import add_normals
+from pages.parts import clean_draft, clean_trial, duplicates
 from pages.parts.clean_charts import before_after, bins
-from pages.parts.clean_draft import Draft, plan, proposal, second_ones
+from pages.parts.clean_draft import Draft, digest, plan, proposal, proposed_count, second_ones
+from pages.parts.clean_words import share_words
 from tests.pages.app import give, opened, texts
 
 
@@ -122,6 +127,37 @@ def test_apply_is_one_entry_with_the_way_back(project):
     assert sum(map(strange, names(project))) == 6
 
 
+def test_undo_takes_back_the_drop_and_nothing_that_another_tab_did(project):
+    at = opened("clean", project=project.id, share=SIX)
+    add_normals(project, project.snapshot().scored.ids[:2])  # meanwhile
+    at.button(key="dn2_clean_apply").click().run()
+    assert "6 normals dropped: version 3." in words(at) and project.state().n == 44
+    at.button(key="dn2_changed_undo").click().run()
+    assert project.state().n == 50 and {"new 0.png", "new 1.png"} < set(names(project))
+
+
+def test_what_another_tab_dropped_is_not_called_ones_own(project):
+    at = opened("clean", project=project.id, share=SIX)
+    gone = [i for i, name in zip(project.snapshot().normals.ids, names(project), strict=True) if strange(name)]
+    drop_normals(project, gone[:4])
+    at.button(key="dn2_clean_apply").click().run()
+    assert "2 normals dropped: version 3. 4 others were none any more." in words(at)
+    at.button(key="dn2_changed_undo").click().run()
+    assert project.state().n == 44
+
+
+def test_what_another_tab_dropped_cannot_be_taken_back_here(project):
+    at = opened("clean", project=project.id, share=SIX)
+    drop_normals(
+        project, [i for i, name in zip(project.snapshot().normals.ids, names(project), strict=True) if strange(name)]
+    )
+    version = project.state().version
+    at.button(key="dn2_clean_apply").click().run()
+    assert "Nothing was dropped: somebody else changed these normals meanwhile." in words(at)
+    assert project.state().version == version
+    assert not [button for button in at.button if button.key == "dn2_changed_undo"]
+
+
 def test_what_a_person_says_counts_and_stays(project, galleries):
     at = opened("clean", project=project.id, share=SIX)
     ids = dict(zip(galleries["dn2_suspects"]["details"], galleries["dn2_suspects"]["ids"], strict=True))
@@ -209,6 +245,19 @@ def test_vouching_is_for_what_was_on_trial_then(project):
     at.checkbox(key="dn2_clean_vouched").check().run()
     at.segmented_control(key="dn2_clean_how").set_value("half").run()
     assert at.checkbox(key="dn2_clean_vouched").value is False
+    at = opened("clean", project=project.id, share=SIX)
+    at.checkbox(key="dn2_clean_vouched").check().run()
+    at.query_params["share"] = "25"  # a link
+    at.run()
+    assert at.checkbox(key="dn2_clean_vouched").value is False
+    at.query_params["share"] = SIX
+    at.run()
+    assert at.checkbox(key="dn2_clean_vouched").value is True  # of just these it was said
+    drop_normals(project, project.snapshot().normals.ids[-2:])  # in another tab
+    at.run()
+    assert at.checkbox(key="dn2_clean_vouched").value is False
+    at.button(key="dn2_clean_apply").click().run()
+    assert project.snapshot().set_aside == 8
 
 
 def test_the_share_is_ones_own_or_the_papers(project, galleries):
@@ -255,8 +304,12 @@ def test_known_defects_are_told(project):
     view = project.snapshot()
     stranger = next(i for i, name in zip(view.scored.ids.tolist(), view.scored.names, strict=True) if "new 7" in name)
     set_label(project, stranger, "defect")
+    set_label(project, next(i for i in view.scored.ids.tolist() if i != stranger), "good")
     at = opened("clean", project=project.id, share=SIX)
     assert "1 known defect that passes now would be found" in words(at)
+    set_label(project, stranger, "")  # not the newest label
+    at.run()
+    assert "known defect" not in words(at)
 
 
 def test_copies_stand_as_pairs_and_the_second_goes(project, galleries):
@@ -280,6 +333,63 @@ def test_the_cut_off_moves(project, galleries):
     assert address(at, "cut") == "0.00" and "No pair is that close; the closest lies at" in words(at)
     at.slider(key="dn2_clean_cut").set_value(1.5).run()
     assert len(galleries["dn2_pairs"]["ids"]) > 4 and not at.exception
+
+
+def test_the_closest_pairs_are_shown_wherever_the_cut_off_lies(project, galleries):
+    at = opened("clean", project=project.id, part="copies", cut="0.00", share="0")
+    given = galleries["dn2_beyond"]
+    assert "dn2_pairs" not in galleries and len(given["ids"]) == 40 and set(given["marks"]) == {"closest"}
+    pairs = {tuple(given["details"][i : i + 2]) for i in (0, 2)}
+    assert pairs == {("003.png", "040.png"), ("007.png", "041.png")}
+    view = project.snapshot()
+    every, distances = near_duplicates(view.bank, 1e6)
+    assert given["ids"] == view.normals.ids[every[:20].ravel()].tolist()
+    low, high = (f"{distances[at] / view.spacing:.2f} x" for at in (0, 19))
+    assert f"20 pairs at {low} to {high}" in words(at)
+    at.query_params["image"] = str(given["ids"][5])
+    at.run()
+    at.button(key="dn2_decide_keep").click().run()
+    assert address(at, "image") in {str(one) for one in given["ids"]}  # on to the next of these
+    galleries.clear()
+    at = opened("clean", project=project.id, part="copies")
+    assert len(galleries["dn2_pairs"]["ids"]) == 4 and len(galleries["dn2_beyond"]["ids"]) == 36
+
+
+def test_of_very_many_pairs_the_closest_are_shown(project, galleries, monkeypatch):
+    monkeypatch.setattr(duplicates, "SHOWN", 3)
+    at = opened("clean", project=project.id, part="copies", cut="1.50")
+    found = int(words(at).partition(" pairs of 48 normals are near-identical")[0].split()[-1])
+    assert f"The 3 closest pairs are shown, {found - 3} more are not." in words(at)
+    assert len(galleries["dn2_pairs"]["ids"]) == 6
+
+
+def test_what_was_found_is_not_looked_for_again(project, monkeypatch):
+    looked = []
+    monkeypatch.setattr(clean_trial, "near_duplicates", lambda *given: looked.append(given) or near_duplicates(*given))
+    monkeypatch.setattr(clean_trial, "show", lambda name: looked.append(name) or name)
+    at = opened("clean", project=project.id, part="copies", cut="0.90")
+    once = len(looked)
+    at.toggle(key="dn2_clean_copies").set_value(True).run()
+    at.segmented_control(key="dn2_clean_part").set_value("audit").run()
+    assert not at.exception and len(looked) == once > 0
+
+
+def test_with_very_many_normals_the_trial_is_made_when_asked_for(project, monkeypatch):
+    monkeypatch.setattr(clean_trial, "LARGE", 40)
+    tried = []
+    monkeypatch.setattr(clean_trial, "impact", lambda *given, **more: tried.append(1) or impact(*given, **more))
+    at = opened("clean", project=project.id, share=SIX)
+    assert not at.exception and not tried
+    assert "dropping 6" in words(at) and "worked out only when asked" in words(at)
+    at.button(key="dn2_clean_ask").click().run()
+    assert tried == [1] and "dropping 6 changes 3 verdicts" in words(at)
+    assert not [button for button in at.button if button.key == "dn2_clean_ask"]
+    at.slider(key="dn2_clean_percent").set_value(25).run()
+    assert tried == [1] and "dropping 12" in words(at)
+    at.segmented_control(key="dn2_clean_part").set_value("copies").run()
+    assert not at.exception and at.button(key="dn2_clean_ask")
+    at.button(key="dn2_clean_apply").click().run()
+    assert project.state().n == 36
 
 
 def test_the_audit_ranks_and_opens_with_the_exact_effect(project, galleries, monkeypatch):
@@ -378,11 +488,18 @@ def test_every_share_takes_the_first_of_one_order():
     cleaning = cleaning_of([0.0] * 20)
     for percent in (0, 7, 50, 90):
         drop = proposal(cleaning, "own", percent)
-        assert drop.sum() == round(percent / 100 * 20)
+        assert drop.sum() == round(percent * 20 / 100) == proposed_count(cleaning, "own", percent)
         assert set(np.flatnonzero(drop)) == set(cleaning.order[: drop.sum()].tolist())
     assert proposal(cleaning, "half", 7).sum() == 10
     apart = proposal(cleaning, "apart", 7)
     assert apart.sum() == cleaning.estimate.clump and apart[cleaning.order[: apart.sum()]].all()
+
+
+def test_as_many_are_dropped_as_are_told():
+    cleaning = cleaning_of([0.0] * 90)
+    for percent in range(2, 91):
+        told = share_words(Draft(how="own", percent=percent), cleaning)
+        assert f"The {proposal(cleaning, 'own', percent).sum()} farthest normals are dropped." == told
 
 
 def test_a_plan_puts_a_persons_word_first():
@@ -394,7 +511,10 @@ def test_a_plan_puts_a_persons_word_first():
     assert set(images[planned.strangers]) == {second, 105}
     assert set(images[planned.seen]) == {105}
     assert not (planned.strangers & planned.copies).any()
-    assert plan(Draft(how="automatic", vouched=True), cleaning, images, pairs).seen.tolist() == cleaning.drop.tolist()
+    vouched = Draft(how="automatic", vouched=digest(images[cleaning.drop]))
+    assert plan(vouched, cleaning, images, pairs).seen.tolist() == cleaning.drop.tolist()
+    assert not plan(replace(vouched, how="half"), cleaning, images, pairs).seen.any()
+    assert plan(vouched, cleaning, images[::-1].copy(), pairs).vouched is False
     assert not plan(Draft(), None, images, pairs).leaves.any()
 
 
@@ -406,6 +526,7 @@ def test_of_a_row_of_copies_one_stays():
     assert second_ones(chain, gone, kept).tolist() == [False, True, False, True, False, False]
     gone[0] = True  # its copy need not go, too
     assert second_ones(np.array([[0, 1]]), gone, kept).sum() == 0
+    assert second_ones(np.empty((0, 2), np.int64), gone, kept).sum() == 0
     kept[5] = True
     assert second_ones(np.array([[4, 5]]), gone, kept).sum() == 0
 

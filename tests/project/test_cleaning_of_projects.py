@@ -1,5 +1,7 @@
 """Normals dropped by a cleaning: told, counted in the forecast until somebody vouches for them, and taken back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,9 @@ from dn2core.project import Settings, run_pending
 from dn2core.project.cleaning import drop_normals
 from dn2core.project.events import history
 from dn2core.project.history_words import event_words
+from dn2core.project.impact import trial
 from dn2core.project.labels import set_label
-from dn2core.project.normals import hold_out, remove_normals, restore_normals, return_normals
+from dn2core.project.normals import add_normals, hold_out, remove_normals, restore_normals, return_normals
 from dn2core.project.snapshot import past_snapshot
 from dn2core.project.undo import undo
 from tests.project.helpers import give, rows, tiny
@@ -106,8 +109,49 @@ def test_a_dropped_image_that_is_called_a_defect_counts_no_more(store, project):
     set_label(project, int(same[-1]), "defect")
     assert project.snapshot().set_aside == 3
     assert past_snapshot(project, event).set_aside == 4
+    called = newest(project).id
     set_label(project, int(same[-1]), "good")
     assert project.snapshot().set_aside == 4
+    assert past_snapshot(project, called).set_aside == 3  # whatever is said later
+    set_label(project, int(same[-1]), "")
+    assert past_snapshot(project, called).set_aside == 3
+
+
+def test_who_was_put_back_and_taken_out_by_hand_counts_no_more(project):
+    ids = normals(project)
+    drop_normals(project, ids[:4])
+    dropped = newest(project).id
+    return_normals(project, ids[:2])
+    back = [one for one in normals(project) if one not in ids]
+    remove_normals(project, back[:1])
+    assert project.snapshot().set_aside == 2
+    assert past_snapshot(project, dropped).set_aside == 4
+    undo(project, newest(project).id)
+    restore_normals(project, 2)  # as the cleaning left them
+    assert project.snapshot().set_aside == 4
+
+
+def test_a_change_tells_what_it_did_itself(project):
+    ids, scored = normals(project), project.snapshot().scored.ids.tolist()
+    drop_normals(project, ids[:3])
+    made = drop_normals(project, ids[:5])  # somebody who still sees all of them
+    assert (made.before, made.version, made.count, made.n) == (2, 3, 2, 35)
+    made = drop_normals(project, ids[:5])
+    assert (made.before, made.version, made.count) == (3, 3, 0)
+    made = add_normals(project, scored[:2])
+    assert (made.before, made.version, made.count) == (3, 4, 2)
+
+
+def test_a_trial_takes_out_those_it_was_given_in_any_order(project):
+    view = project.snapshot()
+    ids = view.normals.ids.tolist()
+    tried = trial(project, view, leave=[ids[30], ids[2], ids[17]], join=view.scored.ids[[5, 1]].tolist())
+    assert tried.normals.ids[:37].tolist() == [one for one in ids if one not in (ids[30], ids[2], ids[17])]
+    assert set(tried.normals.ids[37:]) == set(view.scored.ids[[5, 1]])
+    again = trial(project, replace(view, normals=view.normals.some(np.arange(40)[::-1])), leave=ids[:3])
+    assert again.normals.ids.tolist() == ids[:2:-1]
+    with pytest.raises(NotFound):
+        trial(project, view, leave=[ids[0], 10**6])
 
 
 def test_the_past_counts_what_was_dropped_then(project):
