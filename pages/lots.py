@@ -4,7 +4,7 @@ import time
 
 import streamlit as st
 
-from dn2core.project.lot_verdicts import LotVerdicts, lot_scores, lot_verdicts, lots_by_size
+from dn2core.project.lot_verdicts import LotVerdicts, lot_normals, lot_scores, lot_verdicts, lots_by_size
 from dn2core.report.lots_csv import lots_csv
 from pages.parts import lot_choice
 from pages.parts.detail import open_detail
@@ -53,14 +53,9 @@ def lots() -> None:
         return
     choice = lot_choice.read(st.query_params, shown.settings.budget)
     images = shown.judge()
-    found = lot_verdicts(
-        shown,
-        images,
-        _scores(shown, choice.method),
-        budget=choice.budget,
-        order=choice.order,
-        method=choice.method,
-    )
+    scores = _scores(project, shown, choice.method)
+    rule = {"budget": choice.budget, "order": choice.order, "method": choice.method}
+    found = _verdicts(shown, images, scores, repr((shown.generation, rule)), rule)
     order = list_order(found, choice.worst_first)
     at = found.named(choice.lot) if choice.lot is not None else None
     if _opened_image(project, shown, images, found, at):
@@ -79,22 +74,30 @@ def lots() -> None:
     _name_lots(project, shown)
 
 
-def _scores(shown, method: str) -> list:
+def _scores(project, shown, method: str) -> list:
     """All lots' scores, those of one size after the other; how far that is is told as soon as it takes long."""
-    by_size, place, began = lots_by_size(shown), st.empty(), time.monotonic()
-    found = []
-    for done, (size, names) in enumerate(by_size.items()):
+    known, place, began = _known_scores(repr((shown.generation, method))), st.empty(), time.monotonic()
+    by_size = lots_by_size(shown, method)
+    missing = [size for size in by_size if size not in known]
+    normals = lot_normals(project, shown) if missing else None
+    for done, size in enumerate(missing):
         if time.monotonic() - began > WAIT:
             words = t("Comparing lots of {size} images with groups of normals", size=number(size))
-            place.progress(done / len(by_size), words)
-        found += _scores_of(shown, repr((shown.generation, method, size)), method, names)
+            place.progress(done / len(missing), words)
+        known[size] = lot_scores(shown, normals, method=method, lots=by_size[size])
     place.empty()
-    return found
+    return [score for size in by_size for score in known[size]]
 
 
-@st.cache_resource(max_entries=300, show_spinner=t("Comparing lots with groups of normals"))
-def _scores_of(_shown, key: str, method: str, _names: tuple[str, ...]):
-    return lot_scores(_shown, method=method, lots=_names)
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _known_scores(key: str) -> dict[int, list]:
+    """The scores by size, to be filled: whoever leaves in between finds what was done."""
+    return {}
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _verdicts(_shown, _images, _scores: list, key: str, _rule: dict) -> LotVerdicts:
+    return lot_verdicts(_shown, _images, _scores, **_rule)
 
 
 def _no_lots(project, shown) -> None:

@@ -1,7 +1,8 @@
 """Verdicts on lots: each as a whole against good groups of its size, at a false-alarm budget."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -24,6 +25,8 @@ _GROUPS_IN_BANK = 100  # drawn from each reference
 _NUMBERS_IN_BANK = 2_000_000  # at most, where vectors are long
 _IMAGES_LEARNED = 512  # what a reference learns a composition from; over the splits all normals count
 _FOLDS = 10
+_CALIBRATIONS = 12  # sizes that lots are calibrated at: each takes seconds where normals are many
+_CONSERVATIVE = ("mean", "covariance", "composition")  # scores of smaller groups vary more, and lie no lower
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,12 @@ class GroupVerdict:
     flagged: bool
     calibrated_on: str  # "lots" (real lots of normals), "drawn" (groups drawn from the normals) or "" (refused)
     calibration_scores: np.ndarray  # (c,) float64 of these groups, ascending; empty where refused
-    calibration_size: int  # images in each, at most; less than the lot's where the normals allow no more
+    calibration_size: int  # images in each, at most; less than the lot's as `calibration_sizes` says or normals are few
+    calibration_least: int  # images in the smallest of them: real lots may be smaller than the lot
+    few_normals: bool  # whether they allow no larger groups, or know no larger real lot
     normals_inside: int  # images of the lot that are normals themselves: left out of what it was compared with
-    image_scores: np.ndarray  # (size,) float32, each image by itself: mean squared distance to its k nearest normals
+    image_scores: np.ndarray  # (size,) float32, each image by itself: mean squared distance to its k nearest normals;
+    # (0,) where that was not asked for
     shares: np.ndarray  # (size,) float64, of the score, that each image brings; sums to 1
     refused: Refused | None = None
 
@@ -78,6 +84,8 @@ def judge_groups(
     k: int = 2,
     budget: float = BUDGET,
     seed: int = 0,
+    sizes: Collection[int] | None = None,
+    by_image: bool = True,
 ) -> list[GroupVerdict]:
     """Judges each lot as a whole, so that one is found whose images all pass one by one.
 
@@ -85,7 +93,8 @@ def judge_groups(
     that was held out; over many splits, both scores are those of a group that the reference does not know. Where
     ENOUGH_LOTS real lots of normals are known, the held-out groups are those (parts of them where they are larger
     than the lot), else they are drawn from the normals. A drawn group is as varied as the normals as a whole: lots
-    of a process that wanders differ more from each other than drawn ones, and only real lots can tell.
+    of a process that wanders differ more from each other than drawn ones, and only real lots can tell. A real lot of
+    normals that has the lot's own name is part of it, and what a lot is compared with does not know that one either.
 
     A lot of more than half the normals is compared with groups of half of them. Their scores vary more than those
     of groups of its own size, so it is flagged less often than the budget says.
@@ -96,12 +105,15 @@ def judge_groups(
         groups: (q,) the lot of each; images of None belong to no lot.
         method: a key of POOLINGS. "composition" is compared by Mahalanobis distance, "covariance" is a score by
             itself, the others are compared with the k nearest good groups.
-        normal_groups: (n,) the lots of the normals, None where not known.
+        normal_groups: (n,) the lots of the normals, None where not known; named as in `groups`.
         normal_rows: (q,) int64, which normal an image is; -1 for none. A lot's own normals are left out of what it
             is compared with.
         k: nearest groups, and nearest normals of single images.
         budget: share of good lots that may be flagged.
         seed: of what is drawn.
+        sizes: of the good groups, see `calibration_sizes`; a lot takes the largest that is not above its own, which
+            is also what it takes by default.
+        by_image: whether images are scored by themselves, too, by a search among all normals.
 
     Returns:
         a verdict for each lot, in the order of their first images.
@@ -118,10 +130,8 @@ def judge_groups(
     if len(normals) == 0:
         raise Refused("BANK_EMPTY")
     names, lots = rows_of_groups(groups, len(features))
-    if normal_groups is not None:
-        _, normal_lots = rows_of_groups(normal_groups, len(normals))
-    else:
-        normal_lots = ()
+    known = [None] * len(normals) if normal_groups is None else normal_groups
+    normal_lots = dict(zip(*rows_of_groups(known, len(normals)), strict=True))
     own = np.full(len(features), -1) if normal_rows is None else np.asarray(normal_rows, np.int64)
     verdicts: dict[int, GroupVerdict] = {}
     for inside, by_size in _alike(lots, own).items():
@@ -131,10 +141,41 @@ def judge_groups(
         except Refused as refusal:
             good = refusal
         for size, which in by_size.items():
-            found = _judged(good, size, features, [lots[each] for each in which], budget)
+            wanted = size_among(sizes, size)
+            some = {names[each]: lots[each] for each in which}
+            found = _judged(good, size, wanted, features, some, budget, by_image)
             for each, verdict in zip(which, found, strict=True):
                 verdicts[each] = GroupVerdict(name=names[each], normals_inside=len(inside), **verdict)
     return [verdicts[each] for each in range(len(lots))]
+
+
+def calibration_sizes(sizes: Collection[int], method: str = "mean") -> tuple[int, ...]:
+    """The sizes of the good groups that lots are calibrated on, where lots have many sizes.
+
+    Up to a dozen sizes each has groups of its own. Of more, a dozen at even ratios stand for the rest, each being the
+    smallest of those it stands for: smaller groups vary more, so a lot is flagged no more often than the budget says.
+    Single images stand for themselves alone, for they have no spread. The largest value grows with the images, and
+    vectors one behind the other need as many of them, so "max" and "concat" keep all sizes.
+
+    Args:
+        sizes: of the lots, in any order and as often as they come.
+        method: a key of POOLINGS.
+
+    Returns:
+        ascending; every size has one that is not larger.
+    """
+    distinct = np.unique(np.array(list(sizes), np.int64))
+    if len(distinct) <= _CALIBRATIONS or method not in _CONSERVATIVE:
+        return tuple(distinct.tolist())
+    singles, more = distinct[distinct == 1], distinct[distinct > 1]
+    edges = np.geomspace(more[0], more[-1] + 1, _CALIBRATIONS - len(singles) + 1)
+    _, first = np.unique(np.digitize(more, edges), return_index=True)
+    return (*singles.tolist(), *more[first].tolist())
+
+
+def size_among(sizes: Collection[int] | None, size: int) -> int:
+    """The largest of the sizes that is not above this one; this one itself where there is none."""
+    return max((each for each in sizes or () if each <= size), default=size)
 
 
 def _alike(lots: Sequence[np.ndarray], own: np.ndarray) -> dict[tuple[int, ...], dict[int, list[int]]]:
@@ -153,21 +194,29 @@ class _Split:
     reference: np.ndarray  # rows of normals
     reference_groups: tuple[np.ndarray, ...] | None  # real lots among them
     held_out: list[np.ndarray]  # rows of normals of each group
+    names: frozenset[Hashable] = frozenset()  # of the real lots that are held out
 
 
 class _Good:
     """The normals that lots are compared with, and the groups of them."""
 
-    def __init__(self, normals: np.ndarray, left: np.ndarray, lots: Sequence, method: str, k: int, seed: int):
+    def __init__(
+        self, normals: np.ndarray, left: np.ndarray, lots: dict[Hashable, np.ndarray], method: str, k: int, seed: int
+    ):
         if len(left) < NORMALS_FOR_GROUPS:
             raise Refused("NORMALS_TOO_FEW", wanted=NORMALS_FOR_GROUPS, n=len(left))
         self.normals, self.left, self.method, self.k, self.seed = normals, left, method, k, seed
-        self.bank = Bank(normals[left])
         stays = np.isin(np.arange(len(normals)), left)
-        lots = [rows[stays[rows]] for rows in lots]
-        self.lots = tuple(rows for rows in lots if len(rows))
-        self.by_lots = len(self.lots) >= ENOUGH_LOTS
+        lots = {name: rows[stays[rows]] for name, rows in lots.items() if stays[rows].any()}
+        self.by_lots = len(lots) >= ENOUGH_LOTS
+        self.names = tuple(lots) if self.by_lots else ()
+        self.lots = tuple(lots.values()) if self.by_lots else ()
         self.largest = max(map(len, self.lots)) if self.by_lots else len(left) // 2
+
+    @cached_property
+    def bank(self) -> Bank:
+        """All of them one by one."""
+        return Bank(self.normals[self.left])
 
     def splits(self, size: int) -> Iterator[_Split]:
         rng = np.random.default_rng(self.seed)
@@ -175,7 +224,8 @@ class _Good:
 
     def whole(self, size: int) -> GroupReference:
         """What all normals give, to tell what each image brings."""
-        return self.reference(_Split(self.left, self.lots if self.by_lots else None, []), size)
+        order = np.random.default_rng(self.seed).permutation(self.left)  # a composition is learned from the first
+        return self.reference(_Split(order, self.lots if self.by_lots else None, []), size)
 
     def reference(self, split: _Split, size: int, number: int = 0) -> GroupReference:
         groups = split.reference_groups
@@ -191,7 +241,7 @@ class _Good:
             held_out = [self.lots[lot] for lot in fold]
             known = tuple(lot for number, lot in enumerate(self.lots) if number not in fold)
             parts = [rng.choice(lot, min(size, len(lot)), replace=False) for lot in held_out]
-            yield _Split(np.concatenate(known), known, parts)
+            yield _Split(np.concatenate(known), known, parts, frozenset(self.names[lot] for lot in fold))
 
     def _draws(self, size: int, rng: np.random.Generator) -> Iterator[_Split]:
         held = max(size, len(self.left) // _HELD_OUT)
@@ -208,23 +258,32 @@ class _Good:
 
 
 def _judged(
-    good: _Good | Refused, size: int, features: np.ndarray, lots: Sequence[np.ndarray], budget: float
+    good: _Good | Refused,
+    size: int,
+    wanted: int,
+    features: np.ndarray,
+    lots: dict[Hashable, np.ndarray],
+    budget: float,
+    by_image: bool,
 ) -> list[dict]:
-    """What is found of lots of one size."""
+    """What is found of lots of one size, from good groups of the size that is wanted, if normals are enough."""
     if isinstance(good, Refused):
-        return [_refused(rows, good) for rows in lots]
-    used = min(size, good.largest)
+        return [_refused(rows, good) for rows in lots.values()]
+    used = min(wanted, good.largest)
     if good.method == "concat":
-        sizes = {size, used} | ({len(lot) for lot in good.lots} if good.by_lots else set())
+        sizes = {size, used} | {len(lot) for lot in good.lots}
         if len(sizes) > 1:
             refusal = Refused("GROUP_SIZES", least=min(sizes), most=max(sizes))
-            return [_refused(rows, refusal) for rows in lots]
-    calibration, scores = [], []
+            return [_refused(rows, refusal) for rows in lots.values()]
+    calibration, scores, fair, least = [], [], [], used
     for number, split in enumerate(good.splits(used)):
         reference = good.reference(split, used, number)
         calibration.append(reference.score(good.normals, split.held_out))
-        scores.append(reference.score(features, lots))
-    calibration, scores = np.sort(np.concatenate(calibration)), np.mean(scores, axis=0)
+        scores.append(reference.score(features, list(lots.values())))
+        # A lot that has normals of its own is scored where those are held out, as good lots are.
+        fair.append([name in split.names or name not in good.names for name in lots])
+        least = min(least, *map(len, split.held_out))
+    calibration, scores = np.sort(np.concatenate(calibration)), np.average(scores, axis=0, weights=fair)
     limit = conformal_limit(calibration, budget)
     whole = good.whole(used)
     return [
@@ -237,11 +296,17 @@ def _judged(
             calibrated_on="lots" if good.by_lots else "drawn",
             calibration_scores=calibration,
             calibration_size=used,
-            image_scores=knn_scores(good.bank.search(features[rows], good.k).distances, good.k),
+            calibration_least=least,
+            few_normals=used < wanted,
+            image_scores=_image_scores(good, features[rows]) if by_image else np.empty(0, np.float32),
             shares=whole.shares(features[rows]),
         )
-        for rows, score, chance in zip(lots, scores, p_values(calibration, scores), strict=True)
+        for rows, score, chance in zip(lots.values(), scores, p_values(calibration, scores), strict=True)
     ]
+
+
+def _image_scores(good: _Good, images: np.ndarray) -> np.ndarray:
+    return knn_scores(good.bank.search(images, good.k).distances, good.k)
 
 
 def _refused(rows: np.ndarray, refusal: Refused) -> dict:
@@ -254,6 +319,8 @@ def _refused(rows: np.ndarray, refusal: Refused) -> dict:
         calibrated_on="",
         calibration_scores=np.empty(0),
         calibration_size=0,
+        calibration_least=0,
+        few_normals=False,
         image_scores=np.zeros(len(rows), np.float32),
         shares=np.full(len(rows), 1 / len(rows)),
         refused=refusal,

@@ -6,16 +6,27 @@ Scores need no budget, and are what takes time; limits, verdicts and the order f
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dn2core.detect import Judgement
-from dn2core.detect.calibration import check_budget, conformal_limit
-from dn2core.detect.group_verdicts import GroupVerdict, Since, first_bad_lot, judge_groups
+from dn2core.detect.calibration import check_budget, limits_of_rows
+from dn2core.detect.group_verdicts import (
+    GroupVerdict,
+    Since,
+    calibration_sizes,
+    first_bad_lot,
+    judge_groups,
+    size_among,
+)
 from dn2core.detect.groups import pool_groups
 from dn2core.errors import Refused
 from dn2core.project.lot_order import lot_order
-from dn2core.project.snapshot import Snapshot
+from dn2core.project.snapshot import Items, Snapshot
+
+if TYPE_CHECKING:
+    from dn2core.project.project import Project
 
 METHOD = "mean"  # the paper's
 
@@ -45,6 +56,8 @@ class Lot:
     calibrated_on: str  # "lots", "drawn" or ""
     calibration_scores: np.ndarray  # (c,) float64 of good groups, ascending
     calibration_size: int  # images in each of them, at most
+    calibration_least: int  # images in the smallest of them
+    few_normals: bool  # whether they allow no larger groups, or know no larger real lot
     refused: Refused | None
 
     @property
@@ -88,39 +101,83 @@ class LotVerdicts:
         return next((at for at, lot in enumerate(self.lots) if lot.name == name), None)
 
 
-def lots_by_size(view: Snapshot) -> dict[int, tuple[str, ...]]:
-    """The lots of scored images, those together that have as many images: they are compared with the same groups."""
-    sizes = Counter(lot for lot in view.scored.lots if lot)
-    alike: dict[int, list[str]] = {}
-    for lot, size in sizes.items():
-        alike.setdefault(size, []).append(lot)
-    return {size: tuple(alike[size]) for size in sorted(alike)}
+@dataclass(frozen=True)
+class LotNormals:
+    """What lots are compared with: all normals, kept in the bank or not, in the order in which they came.
+
+    Kept ones were chosen to lie far from each other, so groups of them are nothing like lots of good parts.
+    """
+
+    items: Items
+    features: np.ndarray  # (n, d) float32, as the bank compares them
 
 
-def lot_scores(view: Snapshot, *, method: str = METHOD, lots: Collection[str] | None = None) -> list[GroupVerdict]:
+def all_normals(view: Snapshot) -> Items:
+    """The normals, kept in the bank or not, in the order in which they came; those held out by hand are not in it."""
+    if not view.reduced:
+        return view.normals
+    items = view.normals.and_then(view.checks).and_then(view.left_out)
+    return items.some(np.argsort(items.ids))
+
+
+def lot_normals(project: "Project", view: Snapshot) -> LotNormals:
+    """The normals that lots are compared with; those out of the bank are read anew.
+
+    Raises:
+        StorageError: VECTORS_DAMAGED.
+    """
+    items = all_normals(view)
+    if not view.reduced:
+        return LotNormals(items, view.bank.features)
+    return LotNormals(items, view.bank.prepare(project.features(items.image_ids.tolist(), view.state.fingerprint)))
+
+
+def lots_by_size(view: Snapshot, method: str = METHOD) -> dict[int, tuple[str, ...]]:
+    """The lots of scored images by the size of the groups that they are calibrated on, ascending."""
+    lots = Counter(lot for lot in view.scored.lots if lot)
+    sizes = calibration_sizes(set(lots.values()), method)
+    alike: dict[int, list[str]] = {size: [] for size in sizes}
+    for lot, size in lots.items():
+        alike[size_among(sizes, size)].append(lot)
+    return {size: tuple(names) for size, names in alike.items()}
+
+
+def lot_scores(
+    view: Snapshot, normals: LotNormals, *, method: str = METHOD, lots: Collection[str] | None = None
+) -> list[GroupVerdict]:
     """What `judge_groups` finds of each lot of scored images; its rows are positions of scored images.
 
     Args:
+        normals: as `lot_normals` gives them.
         method: a key of POOLINGS.
-        lots: only these; each is judged as if the others were not there. All by default.
+        lots: only these; each is judged as it is among all, which is the default.
 
     Raises:
         Refused: UNKNOWN_POOLING. What befalls one lot alone stands in its verdict.
     """
-    wanted = [lot if lot and (lots is None or lot in lots) else None for lot in view.scored.lots]
+    some = None if lots is None else set(lots)
+    wanted = [lot if lot and (some is None or lot in some) else None for lot in view.scored.lots]
     if not any(wanted):
         return []
-    order = np.argsort(view.normals.image_ids, kind="stable")
-    at = order[np.searchsorted(view.normals.image_ids, view.scored.image_ids, sorter=order).clip(max=len(order) - 1)]
     return judge_groups(
-        view.bank.features,
+        normals.features,
         view.scored_features,
         wanted,
         method=method,
-        normal_groups=view.normals.lots,
-        normal_rows=np.where(view.same_as_normal, at, -1),
+        normal_groups=[lot or None for lot in normals.items.lots],
+        normal_rows=_same_content(normals.items, view.scored),
         k=view.settings.k,
+        sizes=tuple(lots_by_size(view, method)),
+        by_image=False,
     )
+
+
+def _same_content(normals: Items, scored: Items) -> np.ndarray:
+    """(q,) int64, which normal a scored image is; -1 for none."""
+    order = np.argsort(normals.image_ids, kind="stable")
+    at = np.searchsorted(normals.image_ids, scored.image_ids, sorter=order)
+    at = order[at.clip(max=len(order) - 1)]
+    return np.where(normals.image_ids[at] == scored.image_ids, at, -1)
 
 
 def lot_verdicts(
@@ -144,7 +201,7 @@ def lot_verdicts(
         Refused: BUDGET_OUT_OF_RANGE, UNKNOWN_LOT_ORDER.
     """
     check_budget(budget)
-    named = Counter(lot for lot in (*view.normals.lots, *view.held.lots) if lot)
+    named = Counter(lot for lot in (*all_normals(view).lots, *view.held.lots) if lot)
     made = [_lot(view, images, found, budget, method, named[found.name]) for found in scores]
     ranked = lot_order([lot.name for lot in made], [lot.arrived for lot in made], order)
     lots = tuple(made[at] for at in ranked)
@@ -153,7 +210,7 @@ def lot_verdicts(
 
 def _lot(view: Snapshot, images: Judgement, found: GroupVerdict, budget: float, method: str, namesakes: int) -> Lot:
     good = found.calibration_scores
-    limit = conformal_limit(good, budget)
+    limit = float(limits_of_rows(good[None], budget)[0])
     score = found.score
     if found.refused is not None and method == "covariance":
         # How much images differ from each other is known without normals, only not how much is too much.
@@ -173,10 +230,12 @@ def _lot(view: Snapshot, images: Judgement, found: GroupVerdict, budget: float, 
         limit=limit,
         flagged=bool(score > limit),
         p_value=found.p_value,
-        percentile=100 * float((good < score).mean()) if len(good) else float("nan"),
+        percentile=100 * float(np.searchsorted(good, score)) / len(good) if len(good) else float("nan"),
         calibrated_on=found.calibrated_on,
         calibration_scores=good,
         calibration_size=found.calibration_size,
+        calibration_least=found.calibration_least,
+        few_normals=found.few_normals,
         refused=found.refused,
     )
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from dn2core.project.lot_verdicts import all_normals
 from dn2core.project.lots import LOT_LENGTH, put_in_lot
 from pages.parts.accounting import cell, source_word
 from pages.parts.header import moment
@@ -47,7 +48,7 @@ def by_hand(project, shown, do: Callable) -> None:
 
 def image_table(shown) -> pd.DataFrame:
     """One row an image in use: what the table shows, and its id and delivery."""
-    sets = ((shown.normals, t("normal")), (shown.held, t("held out")), (shown.scored, t("scored")))
+    sets = ((all_normals(shown), t("normal")), (shown.held, t("held out")), (shown.scored, t("scored")))
     return pd.DataFrame(
         {
             t("Image"): [cell(name) for items, _ in sets for name in items.names],

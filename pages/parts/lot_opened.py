@@ -78,7 +78,7 @@ def _verdict(lot: Lot, found: LotVerdicts) -> None:
     words = {"reject": t("flagged"), "pass": t("pass"), "plain": t("not judged")}
     st.badge(words[name], icon=ICONS[name], color=BADGES[name])
     st.markdown(md(f"{why(lot, found.method, found.budget)}"))
-    for words in remarks(lot):
+    for words in remarks(lot, found.method):
         st.caption(md(words))
     number_row(
         [

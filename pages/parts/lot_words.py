@@ -92,6 +92,15 @@ def basis(found: LotVerdicts) -> list[str]:
                 n=number(ENOUGH_LOTS),
             ),
         ]
+    grouped = [lot for lot in judged if not lot.few_normals and lot.calibration_size < lot.size]
+    if grouped:
+        words.append(
+            t(
+                "Lots have many sizes: {n} of them are compared with groups smaller than they are, which vary "
+                "more, so they are flagged less often than the budget says.",
+                n=number(len(grouped)),
+            )
+        )
     least = min(len(lot.calibration_scores) for lot in judged)
     if least + 1 < 1 / found.budget - 1e-6:
         words.append(
@@ -161,26 +170,29 @@ def _times(times: float) -> str:
     return number(min(times, 0.99) if times < 1 else 1, 2 if times < 1 else 0)
 
 
-def remarks(lot: Lot) -> list[str]:
-    """What is to be known of a lot besides (plain text)."""
+def remarks(lot: Lot, method: str) -> list[str]:
+    """What is to be known of a lot besides, pooled that way (plain text)."""
     words = []
     if lot.size == 1:
         words.append(t("A lot of one image is judged like a single image, only against groups of one."))
-    if lot.judged and lot.calibration_size < lot.size:
-        words.append(
-            t(
-                "There are too few normals for groups of {size}: it is compared with groups of {got}, which vary more, "
-                "so it is flagged less often than the budget says.",
-                size=number(lot.size),
-                got=number(lot.calibration_size),
-            )
-        )
+    if lot.judged and lot.calibration_least < lot.size:
+        words.append(_smaller_groups(lot, method))
     if lot.inside:
         words.append(
             tn(
                 "{n} of its images is among the normals, too; it is left out of what the lot is compared with.",
                 "{n} of its images are among the normals, too; they are left out of what the lot is compared with.",
                 lot.inside,
+            )
+        )
+    elif lot.namesakes and lot.calibrated_on == "lots":
+        words.append(
+            tn(
+                "{n} normal belongs to this lot, too. The verdict is on its scored images alone, and only other lots "
+                "are what they are compared with.",
+                "{n} normals belong to this lot, too. The verdict is on its scored images alone, and only other lots "
+                "are what they are compared with.",
+                lot.namesakes,
             )
         )
     elif lot.namesakes:
@@ -192,6 +204,36 @@ def remarks(lot: Lot) -> list[str]:
             )
         )
     return words
+
+
+def _smaller_groups(lot: Lot, method: str) -> str:
+    """Of what size the groups are that a lot is compared with, why, and what follows."""
+    size, got = number(lot.size), number(lot.calibration_size)
+    if lot.calibrated_on == "lots":
+        if lot.calibration_least < lot.calibration_size:
+            got = t("{least} to {most}", least=number(lot.calibration_least), most=got)
+        found = t(
+            "The real lots of normals that it is compared with count {got} images, it counts {size}.",
+            got=got,
+            size=size,
+        )
+    elif lot.few_normals:
+        found = t(
+            "There are too few normals for groups of {size}: it is compared with groups of {got}.", size=size, got=got
+        )
+    else:
+        found = t(
+            "Lots have so many sizes that not each has groups of its own: this one of {size} is compared with groups "
+            "of {got}.",
+            size=size,
+            got=got,
+        )
+    if method == "max":
+        return t(
+            "{found} The largest values of fewer images are smaller, so it is flagged more often than the budget says.",
+            found=found,
+        )
+    return t("{found} Smaller groups vary more, so it is flagged less often than the budget says.", found=found)
 
 
 def refusals(found: LotVerdicts) -> list[str]:

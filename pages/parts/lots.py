@@ -9,6 +9,7 @@ import streamlit as st
 
 from dn2core.detect.lots import LotsRead, lots_by_folder, lots_by_pattern
 from dn2core.errors import DN2Error
+from dn2core.project.lot_verdicts import all_normals
 from dn2core.project.lots import (
     clear_lots,
     delivery_lots,
@@ -18,6 +19,7 @@ from dn2core.project.lots import (
     lots_from_table,
     read_lots,
 )
+from dn2core.project.snapshot import Items
 from pages.parts.components.who import author
 from pages.parts.header import problem
 from pages.parts.lot_by_hand import by_hand
@@ -142,12 +144,16 @@ def _known_words(known: list[str | None]) -> str:
 
 
 def _items(shown) -> list[tuple[str, str | None]]:
-    roles = (("normal", shown.normals), ("held", shown.held), ("scored", shown.scored))
-    return [(role, lot) for role, items in roles for lot in items.lots]
+    return [(role, lot) for role, items in _sets(shown).items() for lot in items.lots]
+
+
+def _sets(shown) -> dict[str, Items]:
+    """All images in use by their role."""
+    return {"normal": all_normals(shown), "held": shown.held, "scored": shown.scored}
 
 
 def _names(shown) -> list[str]:
-    return [*shown.normals.names, *shown.held.names, *shown.scored.names]
+    return [name for items in _sets(shown).values() for name in items.names]
 
 
 def _by_folder(project, shown) -> None:
@@ -163,7 +169,7 @@ def _by_folder(project, shown) -> None:
 
 
 def _by_delivery(project, shown) -> None:
-    batches = [batch for items in (shown.normals, shown.held, shown.scored) for batch in items.batches.tolist()]
+    batches = [batch for items in _sets(shown).values() for batch in items.batches.tolist()]
     names = delivery_lots(project, batches)
     lots = [names[batch] for batch in batches]
     _preview(shown, lots)
@@ -212,10 +218,9 @@ def _by_table(project, shown) -> None:
     if file is None:
         return
     data = file.getvalue()
-    sets = (shown.normals, shown.held, shown.scored)
     items = [
         (item_id, image_id, name)
-        for part in sets
+        for part in _sets(shown).values()
         for item_id, image_id, name in zip(part.ids.tolist(), part.image_ids.tolist(), part.names, strict=True)
     ]
     try:

@@ -13,6 +13,8 @@ from dn2core.detect import (
     knn_scores,
     leave_one_out,
 )
+from dn2core.detect.group_scores import reference_of_images
+from dn2core.detect.group_verdicts import calibration_sizes, size_among
 from dn2core.errors import Refused
 
 D = 12
@@ -83,6 +85,74 @@ def test_other_methods_take_real_lots_too(method):
     images[16:] *= 6
     found = judge_groups(normals, images, lots, normal_groups=normal_lots, method=method, budget=0.05)
     assert [lot.flagged for lot in found] == [False, False, True]
+
+
+def test_a_lot_that_has_normals_of_its_own_is_compared_with_other_lots_alone():
+    rng = np.random.default_rng(0)
+    normals, normal_lots = wandering(rng, 20, 10)
+    for lot in range(4):  # each an island: only its own normals are near
+        normals[10 * lot : 10 * lot + 10] += 20 * np.eye(D, dtype=np.float32)[lot]
+    images, lots = normals[:40] + 0.5 * good(rng, 40), lots_of(4, 10)
+    known, unknown = (
+        judge_groups(normals, images, named, normal_groups=normal_lots, k=1) for named in (lots, lots + 100)
+    )
+    assert [lot.p_value < 0.3 for lot in known] == [True] * 4  # as unusual as the good lots that are islands
+    assert [lot.p_value > 0.5 for lot in unknown] == [False] * 4
+    assert all(mine.score > 3 * other.score for mine, other in zip(known, unknown, strict=True))
+    assert all(np.array_equal(a.calibration_scores, b.calibration_scores) for a, b in zip(known, unknown, strict=True))
+
+
+def test_real_lots_smaller_than_a_lot_are_told():
+    rng = np.random.default_rng(0)
+    sizes = [4] * 6 + [7] * 5 + [12] * 4
+    normals, named = good(rng, sum(sizes)), np.repeat(np.arange(len(sizes)), sizes)
+    found = judge_groups(normals, good(rng, 33), [-1] * 3 + [-2] * 10 + [-3] * 20, normal_groups=named)
+    assert [(lot.calibration_least, lot.calibration_size) for lot in found] == [(3, 3), (4, 10), (4, 12)]
+    assert [lot.few_normals for lot in found] == [False, False, True]
+
+
+def test_many_sizes_share_a_dozen_calibrations_none_of_them_larger():
+    many = [1, 2, 2, 3, *range(5, 40_000, 7)]
+    some = calibration_sizes(many)
+    assert len(some) <= 12 and set(some) <= set(many) and list(some) == sorted(some)
+    taken = [size_among(some, size) for size in many]
+    assert all(one <= size < 2.5 * one for one, size in zip(taken, many, strict=True))
+    assert taken[:2] == [1, 2]  # the spread of one image is none: 2 or more would all lie above
+    assert calibration_sizes([9, 3, 3]) == (3, 9) and calibration_sizes([]) == ()
+    assert calibration_sizes(many, "max") == calibration_sizes(many, "concat") == tuple(sorted(set(many)))
+    assert size_among(None, 5) == size_among([6], 5) == 5
+
+
+@pytest.mark.parametrize("method", ["mean", "composition", "covariance"])
+def test_smaller_good_groups_keep_the_budget(method):
+    chances = []
+    for draw in range(4):
+        rng = np.random.default_rng(draw)
+        found = judge_groups(good(rng, 200), good(rng, 600), lots_of(60, 10), method=method, sizes=[7], by_image=False)
+        assert {(lot.calibration_size, lot.few_normals) for lot in found} == {(7, False)}
+        chances += [lot.p_value for lot in found]
+    assert np.mean(np.array(chances) <= 0.1) <= 0.13
+
+
+def test_single_images_are_scored_only_where_asked():
+    rng = np.random.default_rng(0)
+    normals, images = good(rng, 40), good(rng, 6)
+    asked, not_asked = (judge_groups(normals, images, lots_of(1, 6), by_image=each)[0] for each in (True, False))
+    assert asked.image_scores.shape == (6,) and not_asked.image_scores.shape == (0,)
+    assert asked.score == not_asked.score and (asked.shares == not_asked.shares).all()
+
+
+def test_what_images_bring_to_a_composition_rests_on_a_sample_not_on_the_oldest(monkeypatch):
+    rng = np.random.default_rng(0)
+    normals = good(rng, 1_200)
+    normals[:, 0] = np.arange(1_200)  # when they came
+    learned_from = []
+    monkeypatch.setattr(
+        "dn2core.detect.group_verdicts.reference_of_images",
+        lambda features: learned_from.append(features[:, 0]) or reference_of_images(features),
+    )
+    judge_groups(normals, good(rng, 3), lots_of(1, 3), method="composition")
+    assert len(learned_from) == 21 and all(abs(each.mean() - 600) < 80 for each in learned_from)
 
 
 @pytest.mark.parametrize("method", POOLINGS)

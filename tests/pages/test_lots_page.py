@@ -13,6 +13,7 @@ from dn2core.project.events import history
 from dn2core.project.lot_verdicts import Lot, LotVerdicts
 from dn2core.project.lots import clear_lots, lots_from_folders
 from dn2core.project.normals import remove_normals
+from dn2core.project.reductions import submit_reduction
 from dn2core.project.snapshot import forget, snapshot
 from pages.parts import lot_choice
 from pages.parts.lot_by_hand import image_table, matching
@@ -126,6 +127,36 @@ def test_the_lot_whose_images_all_pass_is_caught_and_since_when_is_told(project,
     assert table["Verdict"].tolist() == ["✓ pass"] * 4 + ["▲ flagged"]
     assert table["Flagged images"].tolist() == [0] * 5 and table["Images"].tolist() == [8] * 5
     assert all(one.startswith("data:image/jpeg;base64,") for one in table["Worst"])
+
+
+def test_what_is_known_of_lots_is_not_found_anew_at_each_rerun(project, galleries, monkeypatch):
+    for lot in range(3):
+        give(project, "scored", plates(lot + 1, 30 + lot), name=f"more {lot}/{{i:02}}.png")
+    run_pending(Store(project.folder.parents[1]))
+    lots_from_folders(project)
+    at = page(project)
+    assert not at.exception and len(listed(at)) == 8
+    never = pytest.fail
+    monkeypatch.setattr("dn2core.project.lot_verdicts.judge_groups", never)
+    at.number_input(key="dn2_lots_in").set_value(20.0).run()  # another budget needs no scores
+    assert not at.exception and "1 in 20" in words(at)
+    monkeypatch.setattr("dn2core.project.lot_verdicts._lot", never)
+    at.run()
+    assert not at.exception and len(listed(at)) == 8
+
+
+def test_with_fewer_normals_in_the_bank_all_of_them_are_counted_and_compared_with(project, galleries):
+    before = page(project, order="name")
+    submit_reduction(project, "coreset", 0.25)
+    run_pending(Store(project.folder.parents[1]))
+    view = snapshot(project)
+    assert view.reduced
+    at = page(project, order="name")
+    assert listed(at)["How far"].tolist() == listed(before)["How far"].tolist()
+    images = image_table(view)
+    assert len(images) == 100 and (images["Is"] == "normal").sum() == 60
+    known = next(frame.value for frame in at.dataframe if "Normals" in frame.value)
+    assert known["Normals"].sum() == 60 and known["Scored"].sum() == 40
 
 
 def test_looking_writes_nothing(project, galleries):
@@ -277,6 +308,8 @@ def lot(name="A", times=0.5, *, size=4, flagged_images=0, **more) -> Lot:
         calibrated_on="drawn",
         calibration_scores=np.linspace(0.04, 4.04, 100),
         calibration_size=size,
+        calibration_least=size,
+        few_normals=False,
         refused=None,
     )
     return replace(made, **more)
@@ -348,11 +381,25 @@ def test_why_is_told_for_each_case():
 
 
 def test_what_else_is_to_be_known_of_a_lot_is_told():
-    assert remarks(lot()) == []
-    assert "one image" in remarks(lot(size=1))[0]
-    assert "groups of 3, which vary more" in remarks(lot(calibration_size=3))[0]
-    assert "3 normals belong to this lot, too" in remarks(lot(namesakes=3))[0]
-    assert "2 of its images are among the normals" in remarks(lot(inside=2, namesakes=2))[0]
+    assert remarks(lot(), "mean") == []
+    assert "one image" in remarks(lot(size=1), "mean")[0]
+    assert "3 normals belong to this lot, too" in remarks(lot(namesakes=3), "mean")[0]
+    assert "only other lots are" in remarks(lot(namesakes=3, calibrated_on="lots"), "mean")[0]
+    assert "2 of its images are among the normals" in remarks(lot(inside=2, namesakes=2), "mean")[0]
+
+
+def test_what_a_lot_is_compared_with_is_told_where_it_is_smaller():
+    smaller = dict(size=9, calibration_size=6, calibration_least=6)
+    few, many = remarks(lot(**smaller, few_normals=True), "mean"), remarks(lot(**smaller), "mean")
+    assert few[0].startswith("There are too few normals for groups of 9: it is compared with groups of 6. Smaller")
+    assert many[0].startswith("Lots have so many sizes") and "this one of 9 is compared with groups of 6" in many[0]
+    assert "flagged less often" in many[0] and "flagged more often" in remarks(lot(**smaller), "max")[0]
+    real = dict(calibrated_on="lots", size=9, calibration_least=4)
+    assert "count 4 to 9 images, it counts 9" in remarks(lot(**real, calibration_size=9), "mean")[0]
+    assert "count 4 images, it counts 9" in remarks(lot(**real, calibration_size=4, few_normals=True), "mean")[0]
+    told = " ".join(basis(verdicts([lot(), lot(**smaller)])))
+    assert "1 of them are compared with groups smaller" in told
+    assert "many sizes" not in " ".join(basis(verdicts([lot(), lot(**smaller, few_normals=True)])))
 
 
 def test_reasons_are_told_once_with_the_lots_that_they_befell():

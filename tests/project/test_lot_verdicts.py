@@ -13,9 +13,10 @@ from dn2core.detect import judge_groups
 from dn2core.detect.calibration import conformal_limit
 from dn2core.errors import Refused
 from dn2core.project import Store, run_pending
-from dn2core.project.lot_verdicts import lot_scores, lot_verdicts, lots_by_size
+from dn2core.project.lot_verdicts import LotNormals, all_normals, lot_normals, lot_scores, lot_verdicts, lots_by_size
 from dn2core.project.lots import lots_from_folders, put_in_lot
 from dn2core.project.normals import add_normals, remove_normals
+from dn2core.project.reductions import submit_reduction
 from dn2core.report.lots_csv import lots_csv
 from tests.conftest import FakeEncoder
 from tests.project.helpers import give
@@ -67,8 +68,14 @@ def found(view):
     return verdicts(view)
 
 
-def verdicts(view, method="mean", **wanted):
-    scores = lot_scores(view, method=method)
+def whole(view) -> LotNormals:
+    """Where all normals are in the bank."""
+    assert not view.reduced
+    return LotNormals(view.normals, view.bank.features)
+
+
+def verdicts(view, method="mean", normals=None, **wanted):
+    scores = lot_scores(view, normals or whole(view), method=method)
     return lot_verdicts(view, view.judge(), scores, method=method, **{"budget": 0.01, "order": "name", **wanted})
 
 
@@ -100,9 +107,9 @@ def test_lots_are_judged_one_by_one_as_together(project, store, method):
     lots_from_folders(project)
     view = project.snapshot()
     assert lots_by_size(view) == {1: ("lot 7",), 3: ("lot 6",), 8: tuple(f"lot {n}" for n in range(1, 6))}
-    together = {one.name: one for one in lot_scores(view, method=method)}
+    together = {one.name: one for one in lot_scores(view, whole(view), method=method)}
     for names in lots_by_size(view).values():
-        for one in lot_scores(view, method=method, lots=names):
+        for one in lot_scores(view, whole(view), method=method, lots=names):
             assert one.score == together[one.name].score and np.array_equal(one.rows, together[one.name].rows)
 
 
@@ -133,6 +140,48 @@ def test_normals_in_a_lot_are_counted_by_name_and_left_out_by_content(project):
     add_normals(project, view.scored.ids[view.scored.lots.index("lot 1") :][:2])
     found = verdicts(project.snapshot())
     assert [(lot.namesakes, lot.inside) for lot in found.lots[:3]] == [(2, 2), (3, 0), (0, 0)]
+
+
+def test_with_fewer_normals_in_the_bank_lots_are_judged_by_all(project, store):
+    put_in_lot(project, project.snapshot().normals.ids[:20].tolist(), "lot 2")
+    add_normals(project, project.snapshot().scored.ids[:8])  # those of lot 1
+    before = project.snapshot()
+    submit_reduction(project, "coreset", 0.2)
+    run_pending(store)
+    view = project.snapshot()
+    assert view.reduced and len(view.normals) < 20 and len(view.left_out) > 20
+    normals = lot_normals(project, view)
+    assert np.array_equal(normals.items.ids, before.normals.ids) and normals.items.lots == before.normals.lots
+    assert np.array_equal(normals.features, before.bank.features)
+    assert lot_normals(project, before).features is before.bank.features and all_normals(before) is before.normals
+    found, as_before = verdicts(view, normals=normals), verdicts(before)
+    for lot, other in zip(found.lots, as_before.lots, strict=True):
+        assert (lot.name, lot.score, lot.limit, lot.inside, lot.namesakes) == (
+            (other.name, other.score, other.limit, other.inside, other.namesakes)
+        )
+    assert [(lot.inside, lot.namesakes) for lot in found.lots[:3]] == [(8, 8), (0, 20), (0, 0)]
+
+
+def test_only_the_normals_that_a_lot_holds_are_left_out_of_what_it_is_compared_with(project):
+    add_normals(project, project.snapshot().scored.ids[[0, 9]])
+    view = project.snapshot()
+    everything, own = whole(view), view.normals.image_ids[-1]
+    fewer = view.normals.some(view.normals.image_ids != own)
+    found = lot_scores(view, LotNormals(fewer, everything.features[view.normals.image_ids != own]))
+    assert [lot.normals_inside for lot in found] == [1, 0, 0, 0, 0]
+
+
+def test_lots_of_many_sizes_share_calibrations(project, store):
+    give(project, "scored", [file for n in range(1, 16) for file in named(f"of {n:02}", plates(n, 20 + n))])
+    run_pending(store)
+    lots_from_folders(project)
+    view = project.snapshot()
+    by_size = lots_by_size(view)
+    assert len(by_size) <= 12 and sum(map(len, by_size.values())) == 20
+    assert len(lots_by_size(view, "max")) == 15
+    size, names = next((size, names) for size, names in by_size.items() if "of 15" in names)
+    alone = lot_scores(view, whole(view), lots=["of 15"])[0]  # as among all, not as if it had a size of its own
+    assert "of 14" in names and size == alone.calibration_size == 14 and not alone.few_normals
 
 
 def test_two_normals_are_too_few_and_only_the_spread_still_ranks(project):
@@ -170,12 +219,12 @@ def test_without_scored_lots_there_is_nothing_to_judge(project):
     view = project.snapshot()
     put_in_lot(project, view.scored.ids.tolist(), None)
     view = project.snapshot()
-    assert lot_scores(view) == [] and lots_by_size(view) == {}
+    assert lot_scores(view, whole(view)) == [] and lots_by_size(view) == {}
     assert verdicts(view).lots == ()
 
 
 def test_lots_without_a_verdict_count_neither_way(view):
-    scores = lot_scores(view)
+    scores = lot_scores(view, whole(view))
     never = replace(scores[0], refused=Refused("BANK_EMPTY"), score=np.nan, calibration_scores=np.empty(0))
     made = [replace(never, name="lot 4b"), *scores[1:], replace(scores[4], name="lot 6")]
     found = lot_verdicts(view, view.judge(), made, budget=0.01, order="name")
