@@ -55,7 +55,7 @@ def map_page() -> None:
         return
     if wanted is not None:
         problem("NOT_FOUND", {"what": t("The image")})
-    _how_drawn(project, table, busy)
+    _how_drawn(shown, table, busy)
     if not past():
         with right.container(horizontal=True, horizontal_alignment="right"):
             _draw_button(project, table, busy)
@@ -73,7 +73,7 @@ def _kept_table(_project, _shown, key: str):
     return _project.map(_shown)
 
 
-def _how_drawn(project, table, busy: bool) -> None:
+def _how_drawn(shown, table, busy: bool) -> None:
     if table.kind == "umap":
         words = t(
             "Near means alike: images that look the same to the network lie together. Drawn with UMAP {moment}.",
@@ -93,6 +93,12 @@ def _how_drawn(project, table, busy: bool) -> None:
             "{n} image came later and was placed between the images it resembles; no point moved.",
             "{n} images came later and were placed between the images they resemble; no point moved.",
             new,
+        )
+    if shown.reduced:
+        words += " " + tn(
+            "{n} normal that images are not compared with is not drawn; the Normals page shows it.",
+            "{n} normals that images are not compared with are not drawn; the Normals page shows them.",
+            len(shown.apart),
         )
     st.caption(md(words))
 

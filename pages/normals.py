@@ -4,10 +4,13 @@ import numpy as np
 import streamlit as st
 
 from dn2core.project.overview import sizes
+from dn2core.project.reductions import reduction_of
+from dn2core.project.snapshot import with_apart
 from pages.parts.accounting import accounting, last_delivery
 from pages.parts.backbone import backbone_choice
 from pages.parts.browse import browse
 from pages.parts.detail import open_detail
+from pages.parts.fewer import in_use_words
 from pages.parts.header import few_normals, need_project, number_row, problem, project_header
 from pages.parts.impact import changed_normals
 from pages.parts.intake import intake_ways
@@ -16,7 +19,7 @@ from pages.parts.links import go
 from pages.parts.look import one_in, percent, plot_config, raw
 from pages.parts.opened import wanted_image
 from pages.parts.overview import normals_histogram, size_table
-from pages.parts.results import normal_cells
+from pages.parts.results import every_normal, normal_cells
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import number, t, tn
 
@@ -39,12 +42,14 @@ def normals() -> None:
     if shown is None:
         _first(project, busy)
         return
+    if shown.reduced:
+        shown = _with_apart(project, shown, repr(shown.generation))
     order, judged = _most_unusual_first(shown)
-    opened = _opened(shown)
+    opened = _opened(order)
     if opened is not None:
         open_detail(project, shown, opened, order)
         return
-    _at_a_glance(shown, judged)
+    _at_a_glance(project, shown, judged)
     last_delivery(project.batches("normal"))
     if not past():
         with st.expander(t("Add normals"), icon=":material/add_photo_alternate:", key="dn2_add"):
@@ -70,27 +75,32 @@ def _first(project, busy: bool) -> None:
     accounting(project, project.batches("normal"), key="dn2_account")
 
 
+@st.cache_resource(max_entries=2, show_spinner=t("Comparing the other normals"))
+def _with_apart(_project, _shown, key: str):
+    return with_apart(_project, _shown)
+
+
 def _most_unusual_first(shown) -> tuple[list[int], object]:
-    """Item ids by leave-one-out score, highest first, and the judgement; without scores as they came."""
+    """Item ids by score, highest first, and the judgement; without scores as they came."""
     judged = shown.judge()
-    ids = np.asarray(shown.normals.ids)
-    scores = np.nan_to_num(np.asarray(judged.normal_scores, dtype=float), nan=-np.inf)
-    if len(scores) != len(ids):
-        return ids.tolist(), judged
-    return ids[np.argsort(-scores, kind="stable")].tolist(), judged
+    items, scores, _ = every_normal(shown, judged)
+    scores = np.nan_to_num(np.asarray(scores, dtype=float), nan=-np.inf)
+    if len(scores) != len(items):
+        return items.ids.tolist(), judged
+    return items.ids[np.argsort(-scores, kind="stable")].tolist(), judged
 
 
-def _opened(shown) -> int | None:
+def _opened(order: list[int]) -> int | None:
     wanted = wanted_image()
-    if wanted is None or shown.normals.position(wanted) is not None:
+    if wanted is None or wanted in order:
         return wanted
     problem("NOT_FOUND", {"what": t("The image")})
     return None
 
 
-def _at_a_glance(shown, judged) -> None:
-    n = len(shown.normals.ids)
-    beyond = int(np.sum(judged.normal_scores > judged.limit)) if judged.limit == judged.limit else 0
+def _at_a_glance(project, shown, judged) -> None:
+    items, scores, _ = every_normal(shown, judged)
+    beyond = int(np.sum(scores > judged.limit)) if judged.limit == judged.limit else 0
     if judged.limit != judged.limit:
         st.markdown(t("One normal is too few for a limit: add more, and new images can be judged."))
     elif beyond:
@@ -104,9 +114,15 @@ def _at_a_glance(shown, judged) -> None:
     else:
         st.markdown(t("Are these all good parts? None lies beyond the limit; the most unusual come first."))
     few_normals(judged)
+    if shown.reduced:
+        words = in_use_words(shown, reduction_of(project, shown.settings.reduction))
+        st.caption(
+            f"{words} {t('Those in use were chosen to differ, so more of them lie beyond the limit.')}",
+            help=t("On the Tune page, under Fewer vectors, is the way back to all normals."),
+        )
     number_row(
         [
-            (t("Normals"), number(n)),
+            (t("Normals"), number(len(items))),
             (t("Beyond the limit"), number(beyond)),
             (
                 t("Limit at k = {k}", k=number(judged.k)),
@@ -150,11 +166,11 @@ def _more(project, shown, judged) -> None:
                 key="dn2_loo_chart",
                 alt=t("Histogram of the normals' leave-one-out scores with the limit"),
             )
+            share = percent(100 * float(np.mean(judged.normal_scores <= judged.limit)))
             st.caption(
-                t(
-                    "Each normal compared with the others. {share} lie at or below the limit.",
-                    share=percent(100 * float(np.mean(judged.normal_scores <= judged.limit))),
-                )
+                t("The normals in use, each compared with the others. {share} lie at or below the limit.", share=share)
+                if shown.reduced
+                else t("Each normal compared with the others. {share} lie at or below the limit.", share=share)
             )
         else:
             st.caption(t("Two normals or more show a distribution here."))

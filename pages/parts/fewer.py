@@ -121,6 +121,8 @@ def _measured(project, shown, measured: Measurement, busy: bool) -> None:
             f"{t('Measured {moment}; normals, images, labels or settings changed since.', moment=moment(measured.at))}"
         )
     smaller = [one for one in found if one.method != "all"]
+    if len({one.share for one in smaller if one.method == "kmeans"}) < len({one.share for one in smaller}):
+        st.caption(t("K-means of so many normals takes too long: for the larger shares a coreset alone was tried."))
     if not smaller:
         return
     take = advice(found).take
@@ -208,7 +210,7 @@ def advice_words(found: Advice) -> str:
 
 
 def table_of(found: list[Kept]) -> pd.DataFrame:
-    """One row for each bank; ROC AUC where there are labels of both classes, else the agreement with all normals."""
+    """One row for each bank: how it judges beside all normals, and ROC AUC where labels are enough for it."""
     rows = []
     for one in found:
         row = {
@@ -221,8 +223,7 @@ def table_of(found: list[Kept]) -> pd.DataFrame:
             row[t("ROC AUC, 95 % interval")] = (
                 f"{percent(100 * area.value)} ({number(100 * area.low, 1)} – {number(100 * area.high, 1)})"
             )
-        else:
-            row[t("Same order")] = "–" if math.isnan(one.correlation) else number(one.correlation, 3)
+        row[t("Same order")] = "–" if math.isnan(one.correlation) else number(one.correlation, 3)
         row[t("Flagged")] = number(one.flagged)
         row[t("Flags that change")] = number(one.changed)
         rows.append(row)

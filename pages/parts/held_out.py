@@ -43,6 +43,15 @@ def held_panel(project, shown) -> None:
             )
         if held == 1:
             st.caption(t("One is too few for a limit: hold out at least two."))
+        had_a_say = held - (len(shown.checking) - len(shown.checks))
+        if had_a_say:
+            st.caption(
+                tn(
+                    "{n} of them had a say in which normals are compared with, so it does not check the limit now.",
+                    "{n} of them had a say in which normals are compared with, so they do not check the limit now.",
+                    had_a_say,
+                )
+            )
     else:
         st.caption(
             t(
@@ -56,6 +65,14 @@ def held_panel(project, shown) -> None:
 
 
 def _hold_out(project, shown) -> None:
+    if shown.settings.reduction is not None:
+        st.markdown(
+            t(
+                "Images are compared with fewer normals, and all the others had a say in which: held out now, they "
+                "would not show how new parts score. Go back to all normals first, on the Tune page."
+            )
+        )
+        return
     most = len(shown.normals) - KEPT
     if most < 1:
         st.markdown(t("Too few normals to hold some out: two at least stay to be compared with."))

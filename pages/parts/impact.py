@@ -204,7 +204,7 @@ def note_nothing(project, words: str) -> None:
 
 
 def _done_words(shown, join: tuple, leave: tuple, made) -> str:
-    items, ids = (shown.scored, join) if join else (shown.normals, leave)
+    items, ids = (shown.scored, join) if join else (shown.normals.and_then(shown.apart), leave)
     if not made.count:
         return (
             t("Nothing changed: among the normals already, in version {version}.", version=number(made.version))

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dn2core.detect import form_scores, knn_scores
+from dn2core.project.snapshot import Items
 from pages.parts.look import percent, times, verdict
 from pages.parts.text import number, show, t
 
@@ -33,6 +35,7 @@ class Judged:
     multiple: float
     beyond: bool  # above the limit
     same_as_normal: bool
+    apart: bool = False  # a normal that images are not compared with
 
 
 def cells(shown, judged, positions: np.ndarray, marks: list[str] | None = None) -> Cells:
@@ -69,20 +72,47 @@ def turned_cells(shown, before, after, positions: np.ndarray) -> Cells:
 
 
 def normal_cells(shown, judged, ids: list[int]) -> Cells:
-    """Normals in the order given, each with its multiple among the others; those beyond the limit stand out."""
-    rows = [int(row) for row in rows_of(shown, np.asarray(ids))]
-    names = [show(shown.normals.names[row]) for row in rows]
-    if not len(judged.normal_scores):  # a lone normal
+    """Normals in the order given, each with its multiple among the others; those beyond the limit stand out.
+
+    Those that images are not compared with are marked.
+    """
+    items, scores, multiples = every_normal(shown, judged)
+    rows = _rows(items.ids, np.asarray(ids, np.int64))
+    names = [show(items.names[row]) for row in rows.tolist()]
+    if not len(scores):  # a lone normal
         return Cells(ids, [""] * len(ids), ["normal"] * len(ids), names)
-    scores = judged.normal_scores[rows]
-    beyond, word = (scores > judged.limit).tolist(), t("beyond the limit")
-    spreads = many_times(judged.normal_multiples[rows])
+    beyond, word = (scores[rows] > judged.limit).tolist(), t("beyond the limit")
+    spreads = many_times(multiples[rows])
+    words = np.repeat(
+        [t("in use"), t("checks the limit"), t("not compared with")],
+        [len(shown.normals), len(shown.checks), len(items) - len(shown.normals) - len(shown.checks)],
+    )
     # The root of the score, so that the multiples fall in the order in which the pictures stand.
     return Cells(
         ids=ids,
         captions=[f"{word} · {spread}" if odd else spread for odd, spread in zip(beyond, spreads, strict=True)],
         tones=["review" if odd else "normal" for odd in beyond],
         details=names,
+        marks=words[rows].tolist() if shown.reduced else None,
+    )
+
+
+def every_normal(shown, judged) -> tuple[Items, np.ndarray, np.ndarray]:
+    """The normals with their (n,) scores and multiples; no numbers for a lone one.
+
+    First those that images are compared with, each against the others, then the rest against them, once
+    `with_apart` searched for it.
+    """
+    found = shown.apart_found
+    if found is None:
+        return shown.normals, judged.normal_scores, judged.normal_multiples
+    scores = form_scores(judged.form, found, shown.loo, judged.k)
+    spread = shown.spacing if shown.spacing > 0 else np.nan
+    multiples = np.sqrt(knn_scores(found.distances, judged.k), dtype=np.float64) / spread
+    return (
+        shown.normals.and_then(shown.apart),
+        np.concatenate([judged.normal_scores, scores]),
+        np.concatenate([judged.normal_multiples, multiples]),
     )
 
 
@@ -108,9 +138,11 @@ def item_cells(shown, judged, ids: np.ndarray) -> Cells:
 
 def rows_of(shown, ids: np.ndarray) -> np.ndarray:
     """Rows of items among normals and then scored images; unknown ids are left out."""
-    known = np.concatenate([shown.normals.ids, shown.scored.ids])
+    return _rows(np.concatenate([shown.normals.ids, shown.scored.ids]), np.asarray(ids, np.int64))
+
+
+def _rows(known: np.ndarray, ids: np.ndarray) -> np.ndarray:
     order = np.argsort(known, kind="stable")
-    ids = np.asarray(ids, np.int64)
     at = order[np.searchsorted(known, ids, sorter=order).clip(max=len(known) - 1)]
     return at[known[at] == ids]
 
@@ -143,21 +175,23 @@ def judged_item(shown, judged, item_id: int) -> Judged | None:
             beyond=bool(judged.flagged[position]),
             same_as_normal=bool(shown.same_as_normal[position]),
         )
-    position = shown.normals.position(item_id)
+    items, scores, multiples = every_normal(shown, judged)
+    position = items.position(item_id)
     if position is None:
         return None
-    alone = len(judged.normal_scores) == 0
-    score = math.nan if alone else float(judged.normal_scores[position])
+    alone = len(scores) == 0
+    score = math.nan if alone else float(scores[position])
     return Judged(
         item_id=item_id,
-        name=shown.normals.names[position],
+        name=items.names[position],
         role="normal",
         verdict="normal",
         score=score,
         percentile=math.nan if alone else 100 * float(np.mean(judged.normal_scores < score)),
-        multiple=math.nan if alone else float(judged.normal_multiples[position]),
+        multiple=math.nan if alone else float(multiples[position]),
         beyond=score > judged.limit,
         same_as_normal=False,
+        apart=position >= len(shown.normals),
     )
 
 
@@ -165,7 +199,13 @@ def reason(one: Judged, k: int) -> str:
     """The verdict and why, in one sentence (plain text)."""
     if math.isnan(one.percentile):
         return t("Not judged: with a single normal there is nothing to compare its distance with.")
-    if one.role == "normal":
+    if one.apart:
+        start = (
+            t("A normal beyond the limit, that nothing is compared with")
+            if one.beyond
+            else t("A normal within the limit, that nothing is compared with")
+        )
+    elif one.role == "normal":
         start = t("A normal beyond the limit") if one.beyond else t("A normal within the limit")
     else:
         start = {"reject": t("Flagged"), "review": t("To be reviewed")}.get(one.verdict, t("Passed"))

@@ -11,6 +11,7 @@ from dn2core.explore.fewer import Advice, Kept
 from dn2core.project import run_pending
 from dn2core.project.events import history
 from dn2core.project.fewer import submit_measurement
+from dn2core.project.normals import hold_out
 from dn2core.project.reductions import submit_reduction
 from dn2core.project.snapshot import forget
 from pages.parts.fewer import advice_words, choice_words, milliseconds, table_of
@@ -136,6 +137,69 @@ def kept(method, n, seconds, area=None, changed=0):
     return Kept(method, n / 6000, n, seconds, 2 * n * 5120, estimate, 0.9876, 12, changed)
 
 
+def test_kmeans_that_was_not_tried_is_told(store, project, monkeypatch):
+    submit_measurement(project)
+    run_pending(store)
+    assert "takes too long" not in said(opened("tune", project=project.id))
+    monkeypatch.setattr("dn2core.detect.compression.KMEANS_UP_TO", 1)
+    submit_measurement(project)
+    run_pending(store)
+    at = opened("tune", project=project.id)
+    assert "a coreset alone was tried" in said(at)
+    assert not any("K-means" in row for row in section(at).dataframe[0].value.iloc[:, 0])
+
+
+@pytest.fixture
+def few(store, project, monkeypatch):
+    """15 of 60 normals are compared with; and what the gallery was given."""
+    submit_reduction(project, "coreset", 0.25)
+    run_pending(store)
+    seen = {}
+    monkeypatch.setattr("pages.parts.components.gallery.gallery", lambda **given: seen.update(given))
+    return project.snapshot(), seen
+
+
+def test_normals_that_nothing_is_compared_with_are_shown_and_open(few, project):
+    view, seen = few
+    at = opened("normals", project=project.id)
+    assert not at.exception and len(seen["ids"]) == 60
+    marks = dict(zip(seen["ids"], seen["marks"], strict=True))
+    for items, mark in (
+        (view.normals, "in use"),
+        (view.checks, "checks the limit"),
+        (view.left_out, "not compared with"),
+    ):
+        assert {marks[one] for one in items.ids.tolist()} == {mark}
+    assert {one.label: one.value for one in at.metric}["Normals"] == "60"
+    assert "compared with **15 of 60 normals**" in plain("\n".join(texts(at.main)))
+    scores = dict(zip(view.checks.ids.tolist(), view.judge().reference_scores, strict=True))
+    checks = [one for one in seen["ids"] if one in scores]
+    assert [scores[one] for one in checks] == sorted(scores.values(), reverse=True)
+    left_out = int(view.left_out.ids[3])
+    at = opened("normals", project=project.id, image=str(left_out))
+    assert not at.exception and not at.error
+    assert "that nothing is compared with" in plain("\n".join(texts(at.main)))
+    at.button(key="dn2_take_out").click().run()
+    at.button(key="dn2_impact_go_one").click().run()
+    assert not at.exception and project.state().n == 59
+
+
+def test_the_map_says_which_normals_it_leaves_out(few, project):
+    at = opened("map", project=project.id)
+    assert not at.exception and "45 normals that images are not compared with" in "\n".join(texts(at.main))
+
+
+def test_nothing_is_held_out_of_fewer_normals(few, store, project):
+    at = opened("limits", project=project.id)
+    assert not at.exception and "had a say in which" in "\n".join(texts(at.main))
+    assert not [one for one in at.main.get("number_input") if one.key == "dn2_hold_amount"]
+    project.change_settings(reduction=None)
+    hold_out(project, few[0].normals.ids[:3].tolist())
+    assert "had a say" not in "\n".join(texts(opened("limits", project=project.id).main))
+    project.change_settings(reduction=1)
+    assert "3 of them had a say" in "\n".join(texts(opened("limits", project=project.id).main))
+
+
 def test_advice_in_words():
     everything, small = kept("all", 6000, 0.0003), kept("kmeans", 600, 0.00004, changed=2)
     assert advice_words(Advice("quick", everything, everything)) == (
@@ -156,6 +220,7 @@ def test_table():
         "Search an image",
         "Memory",
         "ROC AUC, 95 % interval",
+        "Same order",
         "Flagged",
         "Flags that change",
     ]
@@ -164,6 +229,7 @@ def test_table():
         "0.01 ms",
         "0.6 MB",
         "93.0 % (91.9 – 93.9)",
+        "0.988",
         "12",
         "7",
     ]
