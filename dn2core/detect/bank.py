@@ -149,7 +149,8 @@ class Bank:
 
         Bit for bit the bank that all their raw vectors would make, where its search is exact; only the new ones are
         normalised. An approximate search keeps its cells, and the recall that was measured with them, until the
-        bank has grown by a quarter.
+        bank has grown by a quarter: the few neighbours that it misses may be others than those that a bank made
+        of the same vectors at once would miss. To make one for every change, and search for all anew, takes minutes.
 
         Args:
             keep: (n,) bool, the vectors that stay.
