@@ -19,6 +19,8 @@ from pages.parts.results import judged_item
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import t
 
+POLL_SECONDS = 3.0
+
 
 def compare() -> None:
     project = current_project()
@@ -31,10 +33,12 @@ def compare() -> None:
         return
     busy = job_panel(project, ("compare",))
     kept = newest_comparison(project)
+    if busy:
+        st.fragment(_as_they_come, run_every=POLL_SECONDS)(project, stamp(kept))
     standing = None
     if kept is not None and kept.scores:
         marks = frozenset(label.event_id for label in labels(project).values())
-        told = (shown.generation, kept.id, [(entry.name, entry.at) for entry in kept.entries.values()], hash(marks))
+        told = (shown.generation, stamp(kept), hash(marks))
         standing = standing_of(project, kept, shown, repr(told))
     if standing is not None and _opened(project, shown, kept, standing):
         return
@@ -42,6 +46,8 @@ def compare() -> None:
         last_failure(project, "compare")
     if kept is not None and kept.entries:
         _compared(project, shown, kept, standing)
+    elif past():
+        st.markdown(t("Nothing was compared yet. In a state of the past nothing can be begun."))
     elif not busy:
         st.markdown(
             t(
@@ -51,6 +57,17 @@ def compare() -> None:
         )
     if not past():
         comparison_choice(project, shown, kept, busy)
+
+
+def stamp(kept) -> tuple | None:
+    """Another one with each detector that is finished."""
+    return kept and (kept.id, *((entry.name, entry.at) for entry in kept.entries.values()))
+
+
+def _as_they_come(project, known: tuple | None) -> None:
+    """The page runs anew when a detector is finished."""
+    if stamp(newest_comparison(project)) != known:
+        st.rerun()
 
 
 def _nothing(shown) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dn2core.project.project import Project
 
 MEANINGS = {
-    GOOD: ("good", "ok", "okay", "normal", "pass", "passed", "io", "i.o.", "0"),
+    GOOD: ("good", "good part", "ok", "okay", "normal", "pass", "passed", "io", "i.o.", "0"),
     DEFECT: ("defect", "defective", "bad", "nok", "not ok", "ng", "fail", "failed", "nio", "n.i.o.", "anomalous", "1"),
     UNSURE: ("unsure", "unclear", "unknown", "?"),
 }

@@ -20,7 +20,7 @@ _COLUMNS = (
     "verdict",
     "percentile",
     "p_value",
-    "times_limit",
+    "distance_times_limit",
     "score",
     "limit",
     "flagged_images",
@@ -44,7 +44,8 @@ def lots_csv(snapshot: "Snapshot", found: "LotVerdicts", *, bom: bool = False) -
     """Lots in their order with their verdicts, as UTF-8 CSV (comma, CRLF).
 
     Columns: lot, images, verdict ("flagged", "pass" or "not judged"), percentile (percent of the good groups strictly
-    below), p_value, times_limit (root of score over limit), score (higher = more unusual; of the pooling named),
+    below), p_value, distance_times_limit (root of
+    score over limit, for scores are squared distances), score (higher = more unusual; of the pooling named),
     limit (lots that score above it are flagged), flagged_images (by themselves), worst_image (the most unusual by
     itself), strongest_driver (brings the most to the score), normals_in_lot (of the same name), first_image_came
     (UTC, ISO 8601), false_alarm_budget (share of good lots), pooling, calibrated_on ("lots" of normals or groups

@@ -42,8 +42,8 @@ def effect(project, shown, planned, found) -> None:
         if name == "appearing":
             st.caption(
                 t(
-                    "Strangers were hiding them. A good part among them is a sign that good parts like it would be "
-                    "dropped, too."
+                    "Strangers may have been hiding them. A good part among them is a sign that good parts like it "
+                    "would be dropped, too."
                 )
             )
         order = most_unusual_first(found.after.scores, getattr(found, name))

@@ -25,8 +25,9 @@ def comparison_choice(project, shown, kept, busy: bool) -> None:
     with st.expander(
         t("Choose detectors"), icon=":material/playlist_add_check:", key="dn2_compare_choice", expanded=first
     ):
-        chosen = _detectors(project, trains=False, label=t("Quick ones, on the features"))
-        trained = _detectors(project, trains=True, label=t("With a network that is trained on your normals"))
+        there = frozenset() if _outdated(kept, shown) else frozenset(kept.scores)
+        chosen = _detectors(project, there, trains=False, label=t("Quick ones, on the features"))
+        trained = _detectors(project, there, trains=True, label=t("With a network that is trained on your normals"))
         seconds = LIMITS[2]
         if trained:
             seconds = st.select_slider(
@@ -63,18 +64,26 @@ def comparison_choice(project, shown, kept, busy: bool) -> None:
             disabled=busy or not (chosen or trained or networks),
             help=t("A comparison is running.") if busy else None,
             on_click=_begin,
-            args=(project, [*chosen, *trained], networks, seconds),
+            # DN2 is what all are compared with.
+            args=(project, [*({DN2} - there), *chosen, *trained], networks, seconds),
         )
 
 
-def _detectors(project, *, trains: bool, label: str) -> list[str]:
+def _outdated(kept, shown) -> bool:
+    """Whether nothing is kept for the normals and images of today."""
+    today = (shown.state.version, shown.state.fingerprint, len(shown.scored))
+    return kept is None or (kept.version, kept.fingerprint, kept.scored) != today
+
+
+def _detectors(project, there: frozenset[str], *, trains: bool, label: str) -> list[str]:
+    """The ones chosen; of the quick ones those that are missing are proposed."""
     names = [name for name, one in DETECTORS.items() if one.trains == trains]
     return st.pills(
         label,
         names,
         selection_mode="multi",
         format_func=lambda name: DETECTORS[name].title,
-        default=[] if trains else names,
+        default=[] if trains else [name for name in names if name not in there],
         key=f"dn2_compare_{'trained' if trains else 'quick'}_{project.id}",
     )
 
@@ -100,7 +109,6 @@ def _rests_on(shown, trainings: int, seconds: int) -> str:
 
 def _begin(project, detectors: list[str], networks: list[str], seconds: int) -> None:
     try:
-        # DN2 is what all are compared with.
-        submit_comparison(project, [DN2, *detectors], backbones=networks, seconds=float(seconds))
+        submit_comparison(project, detectors, backbones=networks, seconds=float(seconds))
     except DN2Error as error:
         st.session_state[FAILED] = error

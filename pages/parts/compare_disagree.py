@@ -1,5 +1,7 @@
 """Where a detector and DN2 disagree most: two galleries, and what the detector is."""
 
+from dataclasses import replace
+
 import numpy as np
 import streamlit as st
 
@@ -8,7 +10,7 @@ from dn2core.explore.comparison import disagreements
 from pages.parts.browse import browse
 from pages.parts.compare_words import entry_words
 from pages.parts.results import cells
-from pages.parts.text import distinct, md, show, t
+from pages.parts.text import distinct, md, number, show, t
 
 BESIDE = "beside"  # in the address: the detector that DN2 is shown beside
 EACH = 24  # pictures in a gallery, at most
@@ -40,7 +42,10 @@ def disagreement(project, shown, kept, standing) -> None:
     ):
         with column:
             st.markdown(f"**{title}**")
-            pictures = cells(shown, judged, _positions(shown, kept, pairs[:, side]))
+            pictures = replace(
+                cells(shown, judged, _positions(shown, kept, pairs[:, side])),
+                captions=_captions(kept, standing, pairs[:, side]),
+            )
             browse(project, pictures, key=f"dn2_disagree_{side}", height=380 if len(pairs) > 4 else 210)
 
 
@@ -54,6 +59,20 @@ def disagreement_order(shown, kept, standing) -> list[int]:
 
 def _pairs(kept, standing):
     return disagreements(kept.scores[_beside(kept, standing)], kept.scores[DN2], standing.positions, EACH)
+
+
+def _captions(kept, standing, rows) -> list[str]:
+    """Both ranks of each image, 1 being the most unusual of all that were compared."""
+    ranks = {}
+    for name in (_beside(kept, standing), DN2):
+        scores = kept.scores[name]
+        among = np.sort(scores[standing.positions])
+        ranks[name] = len(among) - np.searchsorted(among, scores[rows], side="right") + 1
+    title = show(kept.entries[_beside(kept, standing)].title)
+    return [
+        t("{name}: rank {own} · DN2: {other}", name=title, own=number(int(own)), other=number(int(other)))
+        for own, other in zip(*ranks.values(), strict=True)
+    ]
 
 
 def _positions(shown, kept, rows):

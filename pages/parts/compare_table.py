@@ -42,6 +42,8 @@ def _row(entry, one, standing, labelled: bool) -> dict:
 def _estimate(found) -> str:
     if found is None:
         return "–"
+    if found.low == found.high:  # a few labels that do not overlap: no draw of them could tell how far off that is
+        return t("{value} (no overlap)", value=area(found.value))
     return t("{value} ({low} to {high})", value=area(found.value), low=area(found.low), high=area(found.high))
 
 

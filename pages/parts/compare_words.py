@@ -73,7 +73,7 @@ def basis_words(project, shown, kept, standing) -> str:
             normals=normals,
             version=number(kept.version),
             images=images,
-            moment=md(moment(kept.created)),
+            moment=md(moment(max(entry.at for entry in kept.entries.values()))),
         )
     ]
     if standing is not None and standing.good + standing.defects:
@@ -105,7 +105,8 @@ def chart_words(standing) -> tuple[str, str]:
             t(
                 "How often a defect scores higher than a good part; 0.5 is chance. All detectors meet the same "
                 "bootstrap draws of the labelled images, so a difference can be clear where intervals overlap. The "
-                "intervals of the differences to DN2 hold for all detectors at once."
+                "intervals of the differences to DN2 hold for all detectors at once. Where good parts and defects do "
+                "not overlap at all, an interval has no width, which tells nothing of labels to come."
             ),
         )
     return (

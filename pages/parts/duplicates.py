@@ -137,7 +137,8 @@ def _cutoff(project, shown, draft) -> None:
         on_change=lambda: change(project, cut=float(st.session_state["dn2_clean_cut"])),
         help=t(
             "The usual spacing is the distance from a normal to the nearest other one, for half of them less. "
-            "Copies that were saved anew lie far below it, at 0 are exact copies only."
+            "At 0 are exact copies only; copies that were saved anew at lower quality can lie as far apart as good "
+            "parts that look alike."
         ),
     )
     st.caption(

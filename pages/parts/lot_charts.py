@@ -10,7 +10,7 @@ from pages.parts.lot_words import short
 from pages.parts.text import number, plain, t
 
 _NAMED = 24  # lots whose names stand under the axis; of more, some are left out
-_TOP = 2.0  # times the limit; farther lots stand at the top with their number, or those near it would be squashed
+_TOP = 4.0  # times the limit; farther lots stand at the top with their number, or those near it would be squashed
 
 
 def lots_in_order(found: LotVerdicts, order_title: str, *, height: int = 300) -> go.Figure:

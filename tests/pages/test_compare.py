@@ -11,6 +11,7 @@ from dn2core.explore.comparison import Compared, Standing
 from dn2core.project import comparing, run_pending
 from dn2core.project.comparing import Entry, compare, newest_comparison
 from dn2core.project.detector_process import Outcome
+from dn2core.project.events import history
 from dn2core.project.labels import set_label
 from dn2core.project.normals import remove_normals
 from pages.parts.compare_words import answer_words
@@ -40,7 +41,7 @@ def galleries(monkeypatch):
     seen = {}
     monkeypatch.setattr(
         "pages.parts.components.gallery.gallery",
-        lambda **given: seen.update({given["key"].rpartition("_")[0]: given["ids"]}),
+        lambda **given: seen.update({given["key"].rpartition("_")[0]: given}),
     )
     return seen
 
@@ -101,7 +102,9 @@ def test_without_labels_it_tells_how_far_they_agree(project, detectors, gallerie
     assert rows.loc["PCA reconstruction", "Fit"] == "–" and "time" in rows.loc["PCA reconstruction", "To know"]
     assert rows.loc["LOF", ["Fit", "Memory"]].tolist() == ["0.25 s", "3.0 MB"]
     ids = project.snapshot().scored.ids.tolist()
-    assert galleries["dn2_disagree_0"][0] == ids[0] and galleries["dn2_disagree_1"][0] == ids[-1]
+    assert galleries["dn2_disagree_0"]["ids"][0] == ids[0] and galleries["dn2_disagree_1"]["ids"][0] == ids[-1]
+    assert galleries["dn2_disagree_0"]["captions"][0] == "LOF: rank 1 · DN2: 8"
+    assert galleries["dn2_disagree_1"]["captions"][0] == "LOF: rank 8 · DN2: 1"
 
 
 def test_labels_say_who_is_ahead(project, detectors, galleries):
@@ -111,7 +114,8 @@ def test_labels_say_who_is_ahead(project, detectors, galleries):
     assert "Too few labels to tell which is right: 10 of each kind" in words(at)
     assert "DN2 1.000, best of the others DN2" in words(at)
     rows = table(at)
-    assert rows.loc["DN2 (recommended)", "ROC AUC"].startswith("1.000") and rows.loc["LOF", "ROC AUC"][0] == "0"
+    assert rows.loc["LOF", "ROC AUC"][0] == "0"
+    assert rows.loc["DN2 (paper)", "ROC AUC"] == "1.000 (no overlap)"
     assert rows.loc["LOF", "Beside DN2"].startswith("open: −1.000")
     assert "6 known good parts and 2 known defects" in words(at)
 
@@ -142,6 +146,25 @@ def test_changed_normals_and_a_state_of_the_past(project, detectors, galleries):
     assert "The normals have changed since" in words(at) and at.button(key="dn2_compare_go")
     at = opened("compare", project=project.id, state="1")
     assert not at.exception and not [one for one in at.button if one.key == "dn2_compare_go"]
+
+
+def test_a_state_of_the_past_without_a_comparison_says_why_there_is_no_way_on(project):
+    at = opened("compare", project=project.id, state=str(history(project, newest=1)[0].id))
+    assert not at.exception and "In a state of the past nothing can be begun" in words(at)
+
+
+def test_what_is_there_is_not_proposed_again(store, project, detectors, galleries):
+    compare(project, ["dn2", "lof"])
+    at = opened("compare", project=project.id)
+    quick = at.pills(key=f"dn2_compare_quick_{project.id}").value
+    assert "pca" in quick and not {"dn2", "lof"} & set(quick)
+    at.pills(key=f"dn2_compare_quick_{project.id}").set_value(["pca"]).run()
+    at.button(key="dn2_compare_go").click().run()
+    assert project.jobs.active(project.id)[0].args["names"] == ["pca"]
+    give(project, "scored", [jpeg(77)])
+    run_pending(store)
+    at = opened("compare", project=project.id)
+    assert {"dn2", "lof"} < set(at.pills(key=f"dn2_compare_quick_{project.id}").value)
 
 
 def test_a_detector_that_is_better_is_said_so_where_labels_are_enough():

@@ -255,8 +255,8 @@ def test_the_table_of_lots_says_what_was_found(view, found):
     for row, lot in zip(table, found.lots, strict=True):
         assert (row["lot"], int(row["images"]), row["calibrated_on"]) == (lot.name, 8, "drawn")
         assert row["verdict"] == ("flagged" if lot.name == "lot 5" else "pass")
-        for name in ("percentile", "p_value", "times_limit", "score", "limit"):
-            assert float(row[name]) == pytest.approx(getattr(lot, name), rel=1e-5)
+        for name in ("percentile", "p_value", "distance_times_limit", "score", "limit"):
+            assert float(row[name]) == pytest.approx(getattr(lot, name.removeprefix("distance_")), rel=1e-5)
         assert row["worst_image"] == view.scored.names[lot.worst]
         assert row["strongest_driver"] == view.scored.names[lot.drivers[0]]
         assert (row["false_alarm_budget"], row["pooling"], row["reason"]) == ("0.01", "mean", "")
