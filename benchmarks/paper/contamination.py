@@ -76,7 +76,7 @@ def main() -> None:
         ),
         differs="- The bundled EfficientNet-Lite0 instead of a ResNet-101, and unit length instead of raw vectors.\n"
         "- The paper drops half by the distances to two neighbours, and so does the row named after it; the automatic\n"
-        "  cleaning looks at a fifth of the normals, at the company each one keeps, and estimates the share.\n"
+        "  cleaning looks at a tenth of the normals, at the company each one keeps, and estimates the share.\n"
         "- The contaminants are drawn from all other classes; the plot is of the first table.",
         seeds=f"0 to {args.seeds - 1}, each with every class: the normals and the contaminants, of which a smaller"
         " share takes the first ones",
