@@ -20,7 +20,10 @@ def disagreement(project, shown, kept, standing) -> None:
     """Choose a detector; the images that it ranks higher than DN2 does, and the other way round."""
     st.markdown(
         f"##### {t('Where they disagree')}",
-        help=t("By rank: how far up each puts an image among all that were compared. The verdicts are the project's."),
+        help=t(
+            "Under each picture: its rank among all that were compared, 1 being the most unusual, by the detector and "
+            "by DN2. The verdicts are the project's."
+        ),
     )
     others = [name for name in standing.standings if name != DN2]
     key = f"dn2_beside_{project.id}"
@@ -68,9 +71,8 @@ def _captions(kept, standing, rows) -> list[str]:
         scores = kept.scores[name]
         among = np.sort(scores[standing.positions])
         ranks[name] = len(among) - np.searchsorted(among, scores[rows], side="right") + 1
-    title = show(kept.entries[_beside(kept, standing)].title)
     return [
-        t("{name}: rank {own} · DN2: {other}", name=title, own=number(int(own)), other=number(int(other)))
+        t("rank {own} · DN2 {other}", own=number(int(own)), other=number(int(other)))
         for own, other in zip(*ranks.values(), strict=True)
     ]
 

@@ -103,8 +103,8 @@ def test_without_labels_it_tells_how_far_they_agree(project, detectors, gallerie
     assert rows.loc["LOF", ["Fit", "Memory"]].tolist() == ["0.25 s", "3.0 MB"]
     ids = project.snapshot().scored.ids.tolist()
     assert galleries["dn2_disagree_0"]["ids"][0] == ids[0] and galleries["dn2_disagree_1"]["ids"][0] == ids[-1]
-    assert galleries["dn2_disagree_0"]["captions"][0] == "LOF: rank 1 · DN2: 8"
-    assert galleries["dn2_disagree_1"]["captions"][0] == "LOF: rank 8 · DN2: 1"
+    assert galleries["dn2_disagree_0"]["captions"][0] == "rank 1 · DN2 8"
+    assert galleries["dn2_disagree_1"]["captions"][0] == "rank 8 · DN2 1"
 
 
 def test_labels_say_who_is_ahead(project, detectors, galleries):
