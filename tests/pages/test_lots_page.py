@@ -432,7 +432,7 @@ def test_the_chart_shows_each_lot_at_its_own_limit():
     figure = lots_in_order(verdicts(lots, Since(1, 2, 2, False)), "Arrival")
     passed, flagged = figure.data[1], figure.data[2]
     assert list(passed.x) == [0] and list(passed.y) == [0.5] and list(flagged.x) == [1, 2]
-    assert list(flagged.y) == [1.5, 2.0] and list(flagged.text) == ["", "↑ 13 x"]  # far ones do not squash the rest
+    assert list(flagged.y) == [1.5, 4.0] and list(flagged.text) == ["", "↑ 13 x"]  # far ones do not squash the rest
     assert (passed.marker.symbol, flagged.marker.symbol) == ("circle", "triangle-up")
     assert "&lt;b&gt;" in figure.layout.xaxis.ticktext[0] and list(flagged.customdata) == [1, 2]
     assert {note.text for note in figure.layout.annotations} == {"limit of each lot", "since B"}
