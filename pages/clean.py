@@ -17,7 +17,7 @@ from pages.parts.results import judged_item
 from pages.parts.service import current_project, snapshot
 from pages.parts.suspects import ranked, suspects_view
 from pages.parts.text import number, t
-from pages.parts.widgets import put
+from pages.parts.widgets import switch_in_address, word_in_address
 
 PARTS = ("strangers", "copies", "audit")
 
@@ -55,14 +55,14 @@ def clean() -> None:
     cleaning = cleaned(shown)
     pairs, _ = pairs_of(shown, cutoff_of(shown, draft))
     planned = plan(draft, cleaning, shown.normals.image_ids, pairs)
-    part = _part()
+    part = word_in_address("part", PARTS)
     wanted = wanted_image()
     if wanted is not None and judged_item(shown, shown.judge(), wanted) is not None:
         _opened(project, shown, cleaning, planned, draft, wanted, part)
         return
     if wanted is not None:
         problem("NOT_FOUND", {"what": t("The image")})
-    _switch(part)
+    _switch()
     if part == "audit":
         audit_view(project, shown)
     elif part == "copies":
@@ -83,31 +83,9 @@ def _opened(project, shown, cleaning, planned, draft, wanted: int, part: str) ->
     open_detail(project, shown, wanted, order)
 
 
-def _part() -> str:
-    word = st.query_params.get("part", PARTS[0])
-    return word if word in PARTS else PARTS[0]
-
-
-def _switch(part: str) -> None:
+def _switch() -> None:
     words = {"strangers": t("Strangers"), "copies": t("Near-duplicates"), "audit": t("Reference audit")}
-    put(dn2_clean_part=part)
-    st.segmented_control(
-        t("What to look at"),
-        PARTS,
-        format_func=words.get,
-        key="dn2_clean_part",
-        required=True,
-        label_visibility="collapsed",
-        on_change=_turn,
-    )
-
-
-def _turn() -> None:
-    part = st.session_state["dn2_clean_part"]
-    if part in (None, PARTS[0]):
-        st.query_params.pop("part", None)
-    else:
-        st.query_params["part"] = part
+    switch_in_address(t("What to look at"), words, name="part", key="dn2_clean_part")
 
 
 clean()

@@ -12,6 +12,7 @@ from pages.parts.compare_table import standings_table
 from pages.parts.compare_words import answer_words, basis_words, chart_words, standing_of
 from pages.parts.detail import open_detail
 from pages.parts.header import empty_state, need_project, problem, project_header
+from pages.parts.impact import labels_key
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.look import plot_config
 from pages.parts.opened import wanted_image
@@ -37,8 +38,7 @@ def compare() -> None:
         st.fragment(_as_they_come, run_every=POLL_SECONDS)(project, stamp(kept))
     standing = None
     if kept is not None and kept.scores:
-        marks = frozenset(label.event_id for label in labels(project).values())
-        told = (shown.generation, stamp(kept), hash(marks))
+        told = (shown.generation, stamp(kept), labels_key(labels(project)))
         standing = standing_of(project, kept, shown, repr(told))
     if standing is not None and _opened(project, shown, kept, standing):
         return

@@ -10,6 +10,7 @@ from pages.parts.detail import open_detail
 from pages.parts.enough import enough, lonely_ids
 from pages.parts.evaluated import answer, cell_head, cell_of, charts, confusion_table, left_out, numbers
 from pages.parts.header import empty_state, need_project, problem, project_header
+from pages.parts.impact import labels_key
 from pages.parts.label_upload import label_upload
 from pages.parts.links import link
 from pages.parts.look import one_in, percent
@@ -37,7 +38,7 @@ def evaluate() -> None:
     judged = shown.judge()
     known = labels(project)
     marks = labels_of(shown.scored, known)
-    key = repr((shown.generation, hash(frozenset(label.event_id for label in known.values()))))
+    key = repr((shown.generation, labels_key(known)))
     chosen = cell_of(st.query_params)
     if _opened(project, shown, judged, marks, chosen, key):
         return

@@ -20,6 +20,7 @@ from pages.parts.detail import open_detail
 from pages.parts.fewer import fewer_section
 from pages.parts.forms import form_words
 from pages.parts.header import empty_state, need_project, problem, project_header
+from pages.parts.impact import labels_key
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.k_stability import advise, stability_of, sweep_picture
 from pages.parts.look import raw
@@ -84,7 +85,7 @@ def tune() -> None:
         spot.markdown(f":material/lightbulb: {t('Comparing every k')}")
     _explore(project, shown, trial, marks, draft)
     if several:
-        said = hash(frozenset(label.event_id for label in known.values()))
+        said = labels_key(known)
         found = stability_of(shown, trial, marks, repr((shown.generation, draft.normalise, draft.form, said)))
         with spot.container():
             advise(found, lambda k: try_out(shown.settings, k=k))

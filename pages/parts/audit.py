@@ -12,7 +12,7 @@ from pages.parts.look import raw
 from pages.parts.opened import last_image
 from pages.parts.results import Cells
 from pages.parts.text import number, t, tn
-from pages.parts.widgets import put
+from pages.parts.widgets import switch_in_address, word_in_address
 
 LISTS = ("hubs", "effects", "unused")
 
@@ -22,8 +22,8 @@ def audit_view(project, shown) -> None:
     k = shown.judge().k
     made, effects, refused = _audited(shown, k, repr((shown.generation, k)))
     _answer(made, k)
-    which = _asked()
-    _switch(which, made)
+    which = word_in_address("list", LISTS)
+    _switch(made)
     if which == "effects":
         st.caption(
             t(
@@ -130,35 +130,13 @@ def _answer(made: Audit, k: int) -> None:
     )
 
 
-def _asked() -> str:
-    word = st.query_params.get("list", LISTS[0])
-    return word if word in LISTS else LISTS[0]
-
-
-def _switch(which: str, made: Audit) -> None:
+def _switch(made: Audit) -> None:
     words = {
         "hubs": t("Most used"),
         "effects": t("Effect of removing one"),
         "unused": t("Never used: {n}", n=number(len(made.never_used))),
     }
-    put(dn2_audit_list=which)
-    st.segmented_control(
-        t("List"),
-        LISTS,
-        format_func=words.get,
-        key="dn2_audit_list",
-        required=True,
-        label_visibility="collapsed",
-        on_change=_listed,
-    )
-
-
-def _listed() -> None:
-    which = st.session_state["dn2_audit_list"]
-    if which in (None, LISTS[0]):
-        st.query_params.pop("list", None)
-    else:
-        st.query_params["list"] = which
+    switch_in_address(t("List"), words, name="list", key="dn2_audit_list")
 
 
 def _draw(project, pictures: Cells, which: str) -> None:
