@@ -22,6 +22,7 @@ from dn2core.project.detector_process import run_detector
 
 NAME = "methods"
 PATIENT = 3600.0  # seconds for methods that end by themselves
+PROCESSOR = "one thread of a processor"
 FRAME = 2
 
 
@@ -64,6 +65,7 @@ def _measure(detector: Detector, normal: int, args, sets: dict, kept: Path) -> N
         "scored": len(test),
         "memory_bytes": got.memory_bytes,
         "notes": got.notes,
+        "device": _device() if detector.trains else PROCESSOR,
     }
     print(f"{detector.title}, {CLASSES[normal]}: {percent(told['roc_auc'])}", flush=True)
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -110,14 +112,15 @@ def report(args) -> None:
         "What it costs, the mean of these classes (memory: the most beyond libraries and images; encoding the images"
         " is not in it):\n\n"
         + table(["Method", "Family", "Sees", "Fit, s", "Score, ms/image", "Memory, MB", "Training"], costs)
-        + f"\n\nOne thread a method, on a machine that was shared: ratios matter more than absolutes.{limit}"
+        + f"\n\nMethods without training ran on {PROCESSOR}{_trained_on(whole)}, several at a time: ratios matter more than"
+        f" absolutes.{limit}"
         + _missing(found, whole, len(args.classes)),
         differs="- The paper prints 94.4 (DN2), 94.1 (GOAD), 93.5 (GEOM) and 92.8 (OC-SVM) for Fashion-MNIST, reported;"
         " ours have a smaller network, fewer training images and, where a network is trained, the time limit above"
         " instead of the authors' schedules.\n"
         "- DN2 and the classical methods see features of a frozen EfficientNet-Lite0, the whole image at 224 x 224; the"
         " paper's classical ones see raw pixels.\n"
-        "- Trained networks are small ones of our own, on a CPU.",
+        "- Trained networks are small ones of our own.",
         seeds="0 for every method; the first training images of each class, none drawn. A training that time ended"
         " gives other numbers on another machine",
     )
@@ -162,6 +165,18 @@ def _verdict(whole: dict[str, list[dict]]) -> str:
 
 def _part(classes: list[int]) -> str:
     return "" if len(classes) == len(CLASSES) else f"; **{len(classes)} of the ten classes only**"
+
+
+def _device() -> str:
+    """Where a network is trained here, as `Course` chooses it."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else PROCESSOR
+
+
+def _trained_on(whole: dict[str, list[dict]]) -> str:
+    devices = sorted({run["device"] for name, runs in whole.items() if DETECTORS[name].trains for run in runs})
+    return f", trained networks on {' and '.join(devices)}" if devices else ""
 
 
 def _missing(found: dict[str, list[dict]], whole: dict[str, list[dict]], classes: int) -> str:

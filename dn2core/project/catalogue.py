@@ -52,6 +52,23 @@ CREATE TABLE comparisons(
     job_id INTEGER, file TEXT NOT NULL);
 """
 
+# Format 4: where the defect is (features of patches, what they were compared with, what came of it), and how pictures
+# were taken.
+_PLACES = """
+CREATE TABLE patch_maps(
+    image_id INTEGER NOT NULL REFERENCES images(id), fingerprint TEXT NOT NULL, file TEXT NOT NULL,
+    sha256 TEXT NOT NULL, PRIMARY KEY (image_id, fingerprint)) WITHOUT ROWID;
+CREATE TABLE patch_fits(
+    id INTEGER PRIMARY KEY, created REAL NOT NULL, key TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
+    fingerprint TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL);
+CREATE TABLE patch_results(
+    fit_id INTEGER NOT NULL REFERENCES patch_fits(id), image_id INTEGER NOT NULL REFERENCES images(id),
+    score REAL NOT NULL, file TEXT NOT NULL, row INTEGER NOT NULL, PRIMARY KEY (fit_id, image_id)) WITHOUT ROWID;
+CREATE TABLE captures(image_id INTEGER PRIMARY KEY REFERENCES images(id), measures TEXT NOT NULL);
+CREATE TABLE jiggles(
+    id INTEGER PRIMARY KEY, created REAL NOT NULL, version INTEGER NOT NULL, result TEXT NOT NULL);
+"""
+
 PROJECT_TABLES = Tables(
     new="""
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -91,6 +108,7 @@ CREATE TABLE maps(
 """
     + _DECISIONS
     + _PAPER
+    + _PLACES
     + """
 CREATE INDEX IF NOT EXISTS events_by_image ON events(image_id);
 """,
@@ -109,6 +127,7 @@ INSERT INTO events(at, author, kind, version, settings, details)
         + """
 ALTER TABLE items ADD COLUMN cleaned INTEGER NOT NULL DEFAULT 0;
 """,
+        _PLACES,
     ),
 )
 

@@ -13,7 +13,7 @@ from dn2core.project.labels import labels, set_label
 from tests.project.helpers import give, rows, tiny
 
 MUSEUM = Path(__file__).parents[1] / "museum"
-FORMAT_1, FORMAT_2 = MUSEUM / "format-1.sql", MUSEUM / "format-2.sql"
+FORMAT_1, FORMAT_2, FORMAT_3 = (MUSEUM / f"format-{number}.sql" for number in (1, 2, 3))
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_it_is_as_one_that_was_made_anew(store, old, tmp_path):
             return {name: {tuple(row)[1:] for row in db.execute(f"PRAGMA table_info({name})")} for name in tables}
 
     assert layout(project.db) == layout(fresh)
-    assert rows(project, "PRAGMA user_version") == [(3,)]
+    assert rows(project, "PRAGMA user_version") == [(4,)]
     assert rows(project, "SELECT name FROM sqlite_master WHERE name = 'events_by_image'") == [("events_by_image",)]
     assert rows(project, "PRAGMA foreign_key_check") == []
 
@@ -86,16 +86,18 @@ def test_it_works_on(store, old):
     assert Store(store.root).open(old).db.check() is None  # a second time there is nothing to do
 
 
-def test_one_of_version_0_2_0_keeps_all_that_was_decided(store, fake_encoder):
+@pytest.mark.parametrize(("tables", "number"), [(FORMAT_2, 2), (FORMAT_3, 3)])
+def test_a_later_one_keeps_all_that_was_decided(store, fake_encoder, tables, number):
     project = store.create("Nuts")
     give(project, "normal", tiny(12))
     give(project, "scored", tiny(4, seed=1))
     run_pending(store)
     set_label(project, int(project.snapshot().scored.ids[0]), "defect")
     scores, decided = project.snapshot().judge().scores, history(project)
-    _written_as(project.db.path, FORMAT_2, 2)
+    _written_as(project.db.path, tables, number)
     again = Store(store.root).open(project.id)
-    assert rows(again, "PRAGMA user_version") == [(3,)]
+    assert rows(again, "PRAGMA user_version") == [(4,)]
     assert [tuple(row) for row in rows(again, "SELECT DISTINCT cleaned FROM items")] == [(0,)]
+    assert rows(again, "SELECT count(*) FROM captures") == [(0,)]
     assert history(again) == decided and len(labels(again)) == 1
     assert again.snapshot().judge().scores.tolist() == scores.tolist()

@@ -142,7 +142,7 @@ DETECTORS: dict[str, Detector] = {
             "The same, learned and measured by the features of a network trained on ImageNet.",
             fit_by("autoencoder", "fit_perceptual"),
             trains=True,
-            imports=_TORCH,
+            imports=(*_TORCH, "timm"),
         ),
         Detector(
             "deep_svdd",
