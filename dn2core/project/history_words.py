@@ -4,6 +4,7 @@ import json
 from dataclasses import fields
 
 from dn2core.detect import form_of
+from dn2core.detect.mask import IGNORE, Mask, share_looked_at
 from dn2core.errors import Refused
 from dn2core.features.backbones import BACKBONES
 from dn2core.features.preprocess import preset_of
@@ -113,6 +114,7 @@ def setting_name(name: str, say: Say = ENGLISH) -> str:
         "reject_budget": t("budget for rejects"),
         "calibration": t("limits rest on"),
         "reduction": t("normals compared with"),
+        "mask": t("mask"),
     }
     return words.get(name, name)
 
@@ -126,6 +128,8 @@ def setting_value(name: str, settings: Settings, say: Say = ENGLISH) -> str:
         return t("none") if value is None else say.one_in(value)
     if name == "reduction":
         return t("all") if value is None else t("fewer (choice {n})", n=say.number(value))
+    if name == "mask":
+        return mask_words(value, say)
     words = {
         "backbone": backbone_word,
         "preset": preset_word,
@@ -133,6 +137,20 @@ def setting_value(name: str, settings: Settings, say: Say = ENGLISH) -> str:
         "calibration": lambda word: calibration_word(word, say),
     }
     return words.get(name, str)(value)
+
+
+def mask_words(shapes: Mask, say: Say = ENGLISH) -> str:
+    """How many areas a mask has of each kind, and how much of the picture is looked at."""
+    if not shapes:
+        return say.t("none")
+    ignored = sum(kind == IGNORE for kind, _ in shapes)
+    parts = []
+    if ignored:
+        parts.append(say.tn("{n} area ignored", "{n} areas ignored", ignored))
+    if only := len(shapes) - ignored:
+        parts.append(say.tn("{n} looked at only", "{n} looked at only", only))
+    share = say.percent(100 * share_looked_at(shapes))
+    return say.t("{areas} ({share} looked at)", areas=", ".join(parts), share=share)
 
 
 def _normals(event: Event, say: Say) -> str:

@@ -5,6 +5,7 @@ import sqlite3
 from dataclasses import dataclass, replace
 
 from dn2core.detect import BUDGET, CALIBRATIONS, check_budgets, form_of
+from dn2core.detect.mask import Mask, as_shapes, check_leaves_some
 from dn2core.errors import Refused
 
 K_MAX = 50
@@ -19,6 +20,7 @@ class Settings:
         None: whatever is flagged is rejected.
     calibration: which scores of good parts the limits rest on, where they are there: see `Reference`.
     reduction: the choice of fewer normals to compare with (see `reductions`); None: all of them.
+    mask: which part of every picture the patches are looked at in (see `dn2core.detect.mask`); (): all of it.
     """
 
     backbone: str = "efficientnet_lite0"
@@ -30,6 +32,7 @@ class Settings:
     reject_budget: float | None = None
     calibration: str = "leave_one_out"
     reduction: int | None = None
+    mask: Mask = ()
 
     def __post_init__(self):
         if not 1 <= self.k <= K_MAX:
@@ -38,6 +41,8 @@ class Settings:
         check_budgets(self.budget, self.reject_budget)
         if self.calibration not in CALIBRATIONS:
             raise Refused("UNKNOWN_CALIBRATION", name=self.calibration, known=", ".join(CALIBRATIONS))
+        object.__setattr__(self, "mask", as_shapes(self.mask))  # from JSON it comes as lists
+        check_leaves_some(self.mask)
 
 
 def settings_in(db: sqlite3.Connection) -> Settings:
