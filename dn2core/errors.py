@@ -92,6 +92,7 @@ SENTENCES = {
     "UNKNOWN_LABEL": "Expected a label out of {known}, got {label}.",
     "VECTORS_DAMAGED": "The stored vectors in {file} are damaged. The images themselves are unharmed: have them encoded anew.",
     # networks and their weights
+    "ENCODED_OTHERWISE": "The normals were encoded by another version of the network than the one that is installed now, so new pictures cannot be compared with them. Score an image: all images are encoded anew then.",
     "ENCODING_NOT_FINITE": "Expected finite numbers from the network {name}, but {count} images gave NaN or infinity, the first at position {first}. Check the installation: python -m dn2core doctor.",
     "IMAGE_ARRAY": "Expected an image as a (height, width, 3) uint8 array with at least one pixel, got {got}.",
     "NO_BF16": "Precision bf16 needs OpenVINO and a CPU that computes in bfloat16, and this machine has none. Use fp32.",

@@ -124,6 +124,7 @@ def title(job) -> str:
         "reduce": t("Choosing normals"),
         "fewer": t("Measuring smaller banks"),
         "compare": t("Comparing detectors"),
+        "jiggle": t("Jiggling the normals"),
     }
     return titles.get(job.kind, t("Working"))
 
