@@ -9,6 +9,7 @@ from pages.parts.components.gallery import gallery
 from pages.parts.feedback import feedback
 from pages.parts.header import moment, number_row, problem
 from pages.parts.impact import preview
+from pages.parts.jiggle import jiggle_bar
 from pages.parts.look import BADGES, megabytes, percent, plot_config, raw, times, verdict
 from pages.parts.opened import close, remember, turn_to
 from pages.parts.results import judged_item, reason
@@ -53,6 +54,7 @@ def look_at(project, shown, judged, one, *, said=None, go_on=None, beside: bool 
             _decide(project, shown, one, said or _said, go_on or _not_now)
         _neighbours(project, neighbours, _against(neighbours, beside))
         _place(judged, one)
+        jiggle_bar(project, shown, judged, one)
     with left:
         _picture(project, one, neighbours, beside)
         _facts(project, one.item_id)
