@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from dn2core.explore.heatmap import legend
 from dn2core.ingest.names import show
 from dn2core.report.figures import CODES, histogram, map_drawing, sign
 
@@ -74,11 +75,23 @@ ENGLISH = {
     "flagged.all": "All {total} flagged images are shown.",
     "flagged.one": "One image is flagged.",
     "flagged.some": "{shown} of {total} flagged images are shown; the CSV beside this file lists all.",
+    "places": "Found by a single place only",
+    "places.about": (
+        "As a whole these images are usual, but one place of each is farther from the normals than its limit allows. "
+        "The most unusual place comes first."
+    ),
+    "places.some": "{shown} of {total} are shown; the app lists all.",
     "missed": "Known defects that are missed",
     "missed.about": "People confirmed these images as defects, and they are not flagged as things stand.",
     "missed.some": "{shown} of {total} are shown; the CSV beside this file lists all.",
     "picture.alt": "Image {name}",
     "picture.lost": "The picture is not available.",
+    "picture.heat": "Image {name}, where it is unusual",
+    "picture.place": "worst place, of its limit",
+    "heat.caption": "How unusual each place is; the outlines enclose what lies above the limit.",
+    "heat.low": "far below the limit",
+    "heat.limit": "limit",
+    "heat.high": "twice the limit",
     "picture.percentile": "farther than {share} of the normals",
     "picture.percentile.all": "farther than all normals",
     "picture.spacing": "of the usual spacing",
@@ -154,6 +167,8 @@ class Picture:
     note: str = ""
     author: str = ""
     neighbours: tuple[NearNormal, ...] = ()  # the nearest first
+    heat: bytes = b""  # JPEG of the picture under its heat and outlines, b"" for none
+    place: float | None = None  # the most unusual place, as a multiple of its limit
 
 
 @dataclass(frozen=True)
@@ -223,7 +238,7 @@ class Event:
 class Report:
     """All that a report says. Texts are plain and may be hostile; times know their zone.
 
-    `flagged` and `missed` may hold the most unusual pictures only: the totals then say how many there are.
+    `flagged`, `missed` and `places` may hold the most unusual pictures only: the totals then say how many there are.
     """
 
     project: str
@@ -243,6 +258,8 @@ class Report:
     flagged_total: int | None = None
     missed: tuple[Picture, ...] = ()  # known defects that are not flagged
     missed_total: int | None = None
+    places: tuple[Picture, ...] = ()  # not flagged as a whole, but by one place of theirs
+    places_total: int | None = None
     history: tuple[Event, ...] = ()
     evaluation: tuple[tuple[str, str], ...] = ()  # (label, value)
     software: tuple[tuple[str, str], ...] = ()  # (name, version)
@@ -267,14 +284,20 @@ def report_html(
         most: pictures shown at most in each gallery.
     """
     words = Words(texts, report.made_at)
+    galleries = {
+        "missed": _gallery(report.missed, report.missed_total, most),
+        "flagged": _gallery(report.flagged, report.flagged_total, most),
+        "places": _gallery(report.places, report.places_total, most, by="place"),
+    }
     page = (
         _environment()
         .get_template("report.html")
         .render(
             report=report,
             words=words,
-            flagged=_gallery(report.flagged, report.flagged_total, most),
-            missed=_gallery(report.missed, report.missed_total, most),
+            **galleries,
+            heat_in=next((name for name, one in galleries.items() if any(shot.heat for shot in one.pictures)), ""),
+            heat_scale=_heat_scale(),
             history=sorted(report.history, key=lambda event: words.local(event.when), reverse=True)[:MOST_HISTORY],
             histogram=histogram(
                 report.normal_scores, report.scored_scores, [(one.name, one.value) for one in report.limits], words
@@ -370,9 +393,18 @@ class _Gallery:
     total: int
 
 
-def _gallery(pictures: tuple[Picture, ...], total: int | None, most: int) -> _Gallery:
-    ranked = sorted(pictures, key=lambda one: -one.score if one.score == one.score else math.inf)
+def _gallery(pictures: tuple[Picture, ...], total: int | None, most: int, *, by: str = "score") -> _Gallery:
+    def rank(one: Picture) -> float:
+        value = getattr(one, by)
+        return math.inf if value is None or value != value else -value
+
+    ranked = sorted(pictures, key=rank)
     return _Gallery(ranked[:most], max(len(pictures), total or 0))
+
+
+def _heat_scale() -> str:
+    """The colours of the heat as a CSS gradient."""
+    return ", ".join(f"{stop.colour} {100 * stop.at:g}%" for stop in legend())
 
 
 def _legend(points: MapPoints | None) -> list[tuple[str, int]]:

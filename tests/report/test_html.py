@@ -81,6 +81,7 @@ def report(text: str = "plain words", **more) -> Report:
         "map": MapPoints(np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 4),
         "flagged": (picture(text),),
         "missed": (picture(text),),
+        "places": (picture(text, heat=jpeg(9), place=2.5),),
         "history": (Event(NOW, text, text),),
         "evaluation": ((text, text),),
         "software": ((text, text),),
@@ -136,7 +137,7 @@ def test_hostile_text_changes_no_element_and_comes_back_letter_by_letter(text):
     seen, plain = page(report(text)), page(report())
     breaks = seen.tags.count("br")
     assert [tag for tag in seen.tags if tag != "br"] == plain.tags if text else seen.tags
-    assert breaks == 2 * (len(re.split(r"\r\n|\n", text.strip())) - 1)
+    assert breaks == 3 * (len(re.split(r"\r\n|\n", text.strip())) - 1)
     assert seen.style == plain.style and not seen.open
     if text.strip():
         # Heading, answer, warning, two limits and a forecast with their sentences, the state, settings, ...
@@ -212,15 +213,47 @@ def test_what_a_screen_reader_needs():
 
 
 def test_pictures_are_those_given():
-    shown = page(report(missed=(), flagged=(replace(picture(neighbours=0), jpeg=jpeg(7)),)))
+    shown = page(report(missed=(), places=(), flagged=(replace(picture(neighbours=0), jpeg=jpeg(7)),)))
     (source,) = shown.values("img", "src")
     assert base64.b64decode(source.partition(",")[2]) == jpeg(7)
 
 
 @pytest.mark.parametrize("lost", [b"", b"<svg onload=alert(1)>", b"\x89PNG"])
 def test_a_lost_picture_is_said(lost):
-    seen = page(report(missed=(), flagged=(replace(picture(neighbours=0), jpeg=lost),)))
+    seen = page(report(missed=(), places=(), flagged=(replace(picture(neighbours=0), jpeg=lost),)))
     assert "img" not in seen.tags and ENGLISH["picture.lost"] in seen.text
+
+
+def test_the_heat_stands_beside_its_picture_and_its_scale_is_told_once():
+    one, other, quiet = (picture(name, neighbours=0, place=2.5) for name in ("a.jpg", "b.jpg", "c.jpg"))
+    one, other = replace(one, heat=jpeg(9)), replace(other, heat=jpeg(11))
+    seen = page(report(missed=(quiet,), flagged=(one, other), places=(one,)))
+    alts = seen.values("img", "alt")
+    assert alts == [
+        "Image c.jpg",
+        *("Image a.jpg", "Image a.jpg, where it is unusual"),
+        *("Image b.jpg", "Image b.jpg, where it is unusual"),
+        *("Image a.jpg", "Image a.jpg, where it is unusual"),
+    ]
+    sources = [base64.b64decode(source.partition(",")[2]) for source in seen.values("img", "src")]
+    assert sources == [jpeg(), jpeg(), jpeg(9), jpeg(), jpeg(11), jpeg(), jpeg(9)]
+    assert seen.text.count("2.5 x worst place, of its limit") == 4
+    assert seen.text.count("far below the limit limit twice the limit") == 1
+    gradient = next(value for value in seen.values("div", "style") if "gradient" in value)
+    assert "#0072B2 0%" in gradient and "#EEEEEE 50%" in gradient and "#D55E00 100%" in gradient
+
+
+def test_without_heat_there_is_no_scale():
+    seen = page(report(places=()))
+    assert "far below the limit" not in seen.text and "worst place" not in seen.text
+    assert "Found by a single place only" not in seen.text
+
+
+def test_what_a_single_place_gave_away_comes_the_worst_place_first():
+    pictures = tuple(picture(f"p{i}", score=1 - i / 10, neighbours=0, place=i + 0.5) for i in range(3))
+    seen = page(report(flagged=(), missed=(), places=pictures, places_total=12))
+    assert list(dict.fromkeys(text for text in seen.texts if re.fullmatch(r"p\d", text))) == ["p2", "p1", "p0"]
+    assert "3 of 12 are shown" in seen.text and "#places" in seen.values("a", "href")
 
 
 def test_numbers_worked_out_by_hand():
@@ -298,12 +331,12 @@ def test_the_most_unusual_come_first_and_the_rest_is_counted():
 
 
 def test_more_pictures_than_the_default_are_counted_without_a_total():
-    seen = page(report(missed=(), flagged=tuple(picture(neighbours=0) for _ in range(61))))
+    seen = page(report(missed=(), places=(), flagged=tuple(picture(neighbours=0) for _ in range(61))))
     assert seen.tags.count("img") == 60 and "60 of 61 flagged images" in seen.text
 
 
 def test_neighbours_beyond_the_first_five_are_counted():
-    seen = page(report(missed=(), flagged=(picture(neighbours=7),)))
+    seen = page(report(missed=(), places=(), flagged=(picture(neighbours=7),)))
     assert seen.tags.count("img") == 1 + 5 and "The 5 nearest normals of 7 compared" in seen.text
 
 
@@ -344,6 +377,7 @@ def test_every_word_is_used():
     asked = set()
     made = report(flagged=(picture(neighbours=7), replace(picture(), percentile=100), replace(picture(), jpeg=b"")))
     far = replace(made, scored_scores=np.array([0.1, 99]), history=made.history * 300, flagged_total=9, missed_total=9)
+    far = replace(far, places_total=9)
     empty = Report("p", NOW, "", State(1, 1, NOW, "", "f", "b", "s"), "")
     good = replace(empty, flagged=(replace(picture(), label="good", multiple=np.nan),))
     unsure = replace(empty, flagged=(replace(picture(), label="unsure", author=""),))
