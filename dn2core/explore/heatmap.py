@@ -24,7 +24,7 @@ LONGEST = 640  # pixels of the longer side of what is drawn
 _MULTIPLES = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2)
 _COLOURS = ("#0072B2", "#5391C2", "#88B0D2", "#BBCFE0", "#EEEEEE", "#ECCCBC", "#E7A98A", "#DF8555", "#D55E00")
 # Faint below the limit, so that a good part looks like itself.
-_OPACITIES = (0, 0.03, 0.07, 0.12, 0.2, 0.5, 0.65, 0.75, 0.8)
+_OPACITIES = (0, 0.01, 0.03, 0.06, 0.12, 0.45, 0.62, 0.72, 0.78)
 
 # Seven stops of cividis, as matplotlib has it (Nuñez, Anderton and Renslow, 2018): even, and the same to colour-blind
 # readers.

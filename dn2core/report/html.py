@@ -87,7 +87,7 @@ ENGLISH = {
     "picture.alt": "Image {name}",
     "picture.lost": "The picture is not available.",
     "picture.heat": "Image {name}, where it is unusual",
-    "picture.place": "worst place, of its limit",
+    "picture.place": "the limit at its worst place",
     "heat.caption": "How unusual each place is; the outlines enclose what lies above the limit.",
     "heat.low": "far below the limit",
     "heat.limit": "limit",
