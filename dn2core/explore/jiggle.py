@@ -86,7 +86,7 @@ class Handling:
     removed: Share  # pass under a change drawn at random although flagged as taken
     unsteady: Share  # pass as taken and are flagged under one change at least
     by_kind: dict[str, Share]  # flagged under that change
-    added_by_family: dict[str, float]  # share of the n that pass as taken and are flagged by such a change
+    added_by_family: dict[str, Share]  # as `added`, by the changes that belong together
 
 
 def jiggled(image: np.ndarray) -> list[tuple[str, np.ndarray]]:
@@ -184,7 +184,7 @@ def handling(
         removed=_of_images(removed),
         unsteady=clopper_pearson(int(added.any(axis=1).sum()), n),
         by_kind={kind: clopper_pearson(int(of.sum()), n) for kind, of in zip(kinds, after.T, strict=True)},
-        added_by_family={name: float(added[:, names == name].mean()) for name in dict.fromkeys(families)},
+        added_by_family={name: _of_images(added[:, names == name]) for name in dict.fromkeys(families)},
     )
 
 

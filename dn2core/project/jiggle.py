@@ -3,7 +3,7 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 NORMALS = 200  # that are looked at, at most
 SEED = 0  # of their draw
 AT_ONCE = 8  # images, each with all its versions, between two signs of life
-ONLY_LIMITS = ("budget", "reject_budget", "calibration")  # settings that move limits and leave scores alone
+RESTS_ON = ("normalise", "k", "form", "reduction")  # settings that scores follow from
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def last_jiggle(project: "Project", view: Snapshot) -> Measured | None:
     if row is None:
         return None
     kept = json.loads(row["result"])
-    fits = kept["rests_on"] == json.loads(dump(_rests_on(view)))
+    fits = kept["rests_on"] == _rests_on(view)
     limit = view.judge().limit if fits else kept["limit"]
     again = np.asarray(kept["resampled"])
     return Measured(
@@ -238,7 +238,8 @@ def _need_limit(judged: Judgement) -> None:
 
 
 def _rests_on(view: Snapshot) -> dict:
-    settings = {name: value for name, value in asdict(view.settings).items() if name not in ONLY_LIMITS}
+    """What another score would follow from, as JSON gives it back."""
+    settings = {name: getattr(view.settings, name) for name in RESTS_ON}
     return {"version": view.state.version, "fingerprint": view.state.fingerprint, **settings}
 
 

@@ -43,7 +43,7 @@ def _bar(project, shown, judged, item_id: int) -> None:
         )
         return
     try:
-        with st.spinner(t("Judging {n} slightly changed versions", n=number(len(KINDS)))):
+        with st.spinner(t("Judging {n} slightly changed versions; the first time takes longer", n=number(len(KINDS)))):
             spread = _spread(project, shown, judged, item_id, key)
     except DN2Error as error:
         problem(error)
@@ -59,7 +59,7 @@ def _bar(project, shown, judged, item_id: int) -> None:
     )
     if (spread.resampled > spread.limit) != spread.flagged:
         st.caption(
-            t("Drawing the pixels anew turns the verdict, too, without any turn: part of what turns do is mere blur.")
+            t("Turned there and back, so lying as it lay, the verdict is the other one, too: mistrust the turns.")
         )
 
 
@@ -214,12 +214,13 @@ def advice_words(found: Handling, budget: float) -> str:
         )
     if found.added.value < HARDLY * budget:
         return t("Handling takes hardly any of the budget: nothing to do.")
-    worst = max(found.added_by_family, key=found.added_by_family.get)
+    worst = max(found.added_by_family, key=lambda family: found.added_by_family[family].value)
+    most = {"share": number(100 * found.added_by_family[worst].value, 1)}
     cure = {
-        "turned": t("Turning does most: a stop or a fixture that holds the parts square helps."),
-        "shifted": t("Shifting does most: a stop or a fixture that holds the parts in place helps."),
-        "lit": t("Brightness does most: fix the exposure and keep daylight out."),
-        "blurred": t("Blur does most: fix focus and distance, and clean the lens."),
+        "turned": t("Turning does most ({share} of 100): a stop or fixture that holds the parts square helps.", **most),
+        "shifted": t("Shifting does most ({share} of 100): a stop or fixture that holds the parts helps.", **most),
+        "lit": t("Brightness does most ({share} of 100): fix the exposure and keep daylight out.", **most),
+        "blurred": t("Blur does most ({share} of 100): fix focus and distance, and clean the lens.", **most),
     }
     otherwise = t("Or add normals that lie and are lit as differently as parts do later: the limit then allows for it.")
     return f"{cure[worst]} {otherwise}"
@@ -232,7 +233,7 @@ def _rests(measured: Measured) -> list[str]:
         if found.n == measured.of
         else t("By {n} of {of} normals, drawn at random", n=number(found.n), of=number(measured.of))
     )
-    words.append(t("{drawn}, {moment}; lines are 95 % intervals.", drawn=drawn, moment=moment(measured.at)))
+    words.append(t("{drawn}, {moment}; the bands are 95 % intervals.", drawn=drawn, moment=moment(measured.at)))
     if measured.lost:
         words.append(
             tn("The stored file of {n} cannot be read.", "The stored files of {n} cannot be read.", measured.lost)
@@ -242,9 +243,12 @@ def _rests(measured: Measured) -> list[str]:
         words.append(t("Those flagged as taken pass under {share} of the changes.", share=share))
     if measured.redrawn.count > found.as_taken.count:
         words.append(
-            t(
-                "Drawn anew without a turn, {n} of {of} are flagged: as much of what turns do is mere blur.",
-                n=number(measured.redrawn.count),
+            tn(
+                "Turned there and back, so that it lies as it lay, {n} of {of} is flagged: so much of what turns do is "
+                "not the turn.",
+                "Turned there and back, so that they lie as they lay, {n} of {of} are flagged: so much of what turns "
+                "do is not the turn.",
+                measured.redrawn.count,
                 of=number(measured.redrawn.of),
             )
         )
@@ -263,39 +267,40 @@ def handling_figure(found: Handling, budget: float) -> go.Figure:
     rows = [(t("as taken"), found.as_taken, NORMAL)]
     rows += [(kind_word(kind), share, line_colour()) for kind, share in found.by_kind.items()]
     rows.reverse()
-    names = [name for name, _, _ in rows]
+    names, colours = [name for name, _, _ in rows], [colour for _, _, colour in rows]
     value, low, high = (
         100 * np.array([getattr(share, part) for _, share, _ in rows]) for part in ("value", "low", "high")
     )
-    figure = go.Figure(
-        go.Bar(
-            x=value,
-            y=names,
-            orientation="h",
-            marker={"color": [colour for _, _, colour in rows], "line": {"width": 0}},
-            error_x={
-                "type": "data",
-                "array": high - value,
-                "arrayminus": value - low,
-                "color": "#8A8F98",
-                "thickness": 1.5,
-                "width": 0,
-            },
-            hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+    figure = go.Figure()
+    for row, colour in enumerate(colours):
+        figure.add_scatter(
+            x=[low[row], high[row]],
+            y=[names[row]] * 2,
+            mode="lines",
+            line={"color": colour, "width": 6},
+            opacity=0.3,
+            hoverinfo="skip",
         )
+    figure.add_scatter(
+        x=value,
+        y=names,
+        mode="markers",
+        marker={"color": colours, "size": 10, "line": {"width": 0}},
+        hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+        cliponaxis=False,
     )
     figure.add_scatter(
         x=high,
         y=names,
         mode="text",
-        text=[f" {number(share.count)}" for _, share, _ in rows],
+        text=[f"  {number(share.count)}" for _, share, _ in rows],
         textposition="middle right",
         cliponaxis=False,
         hoverinfo="skip",
     )
-    figure.update_layout(template=template(), height=60 + 26 * len(rows), margin={"t": 28, "r": 28})
+    figure.update_layout(template=template(), height=60 + 24 * len(rows), margin={"t": 28, "r": 28})
     figure.update_xaxes(title=t("normals flagged, %"), rangemode="tozero")
-    figure.update_yaxes(showgrid=False)
+    figure.update_yaxes(showgrid=False, ticksuffix="  ")
     label = {"text": t("budget {budget}", budget=one_in(budget)), "font": {"color": REJECT, "size": 12}}
     figure.add_vline(
         x=100 * budget,
