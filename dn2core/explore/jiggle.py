@@ -4,6 +4,7 @@ The changes are those of handling: the part lies a little differently, the lamp 
 off. No defect appears and none goes. So an image whose verdict turns was not judged by what it shows.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -262,3 +263,4 @@ CHANGES: tuple[Change, ...] = (
 )
 KINDS = tuple(change.kind for change in CHANGES)
 FAMILIES = tuple(change.family for change in CHANGES)
+RECIPE = hashlib.sha256(repr((KINDS, SHIFT, LIGHT, BLUR)).encode()).hexdigest()[:8]  # another one for other changes

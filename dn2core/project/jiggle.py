@@ -1,9 +1,15 @@
-"""How steady scores are under small changes of the pictures: of one image, and of the normals by a worker."""
+"""How steady scores are under small changes of the pictures: of one image, and of a sample of the normals.
 
+Encoding is a worker's. The vectors of one image's changed versions are kept on disk, about 60 kB, so that any k, limit
+or version of the normals is a look-up; of the normals the scores are kept.
+"""
+
+import io
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +21,7 @@ from dn2core.explore.evaluation import Share, clopper_pearson
 from dn2core.explore.jiggle import (
     FAMILIES,
     KINDS,
+    RECIPE,
     Handling,
     Spread,
     handling,
@@ -24,10 +31,12 @@ from dn2core.explore.jiggle import (
 )
 from dn2core.features.runtime import available_cores
 from dn2core.ingest import Limits, decode
-from dn2core.project import encoders
+from dn2core.project import encoders, fsio
 from dn2core.project.catalogue import dump
 from dn2core.project.jobs import Job
+from dn2core.project.paths import below
 from dn2core.project.progress import Progress
+from dn2core.project.records import State, state_of
 from dn2core.project.snapshot import Snapshot, snapshot
 
 if TYPE_CHECKING:
@@ -57,10 +66,35 @@ def submit_jiggle(project: "Project") -> int:
     return project.jobs.submit(project.id, "jiggle")
 
 
+def submit_image(project: "Project", view: Snapshot, item_id: int) -> int:
+    """Queue the encoding of one image's changed versions, for `jiggle_image` to be quick; returns the job's id.
+
+    Raises:
+        NotFound: an item that is not in the snapshot.
+    """
+    return project.jobs.submit(project.id, "steady", **_asked(view, item_id))
+
+
+def image_job(project: "Project", view: Snapshot, item_id: int) -> Job | None:
+    """The job of that image: the unfinished one, else the one that ended last; None without one."""
+    jobs = (*project.jobs.active(project.id), *project.jobs.recent(project.id))
+    return next((job for job in jobs if job.kind == "steady" and job.args == _asked(view, item_id)), None)
+
+
+def is_kept(project: "Project", view: Snapshot, item_id: int) -> bool:
+    """Whether `jiggle_image` needs no network.
+
+    Raises:
+        NotFound: an item that is not in the snapshot.
+    """
+    return _kept(project, view.state, _found(view, item_id)[0]) is not None
+
+
 def jiggle_image(project: "Project", view: Snapshot, item_id: int, judged: Judgement | None = None) -> Spread:
     """The spread of one image's score under small changes, scored as the snapshot scores.
 
-    A normal that images are compared with is scored without itself, and so are its changed versions.
+    A normal that images are compared with is scored without itself, and so are its changed versions. Where no job has
+    encoded them yet, that is done here.
 
     Args:
         judged: the judgement whose k and limit count; the one of the project's settings by default.
@@ -74,12 +108,23 @@ def jiggle_image(project: "Project", view: Snapshot, item_id: int, judged: Judge
     judged = view.judge() if judged is None else judged
     _need_limit(judged)
     image_id, row = _found(view, item_id)
-    versions = _Versions(_encoder(project, view), project.limits)
-    item = project.item(item_id)
-    vectors = versions.encode([versions.of(project.original(item.sha256, item.format))])[0]
     taken = project.features([image_id], view.state.fingerprint)
-    score, *scores, again = _scores(view, judged, np.concatenate([taken, vectors]), row).tolist()
+    vectors = np.concatenate([taken, _vectors(project, view.state, image_id)])
+    score, *scores, again = _scores(view, judged, vectors, row).tolist()
     return Spread(score, judged.limit, dict(zip(KINDS, scores, strict=True)), again)
+
+
+def run_image(project: "Project", job: Job, progress: Progress) -> None:
+    """Encode one image's changed versions and keep the vectors.
+
+    Raises:
+        NotFound, Rejected, StorageError: when the stored image cannot be read.
+        Refused: ENCODED_OTHERWISE. WeightsUnavailable.
+    """
+    progress.stage("loading the network")
+    with project.db.read() as db:
+        state = state_of(db, job.args["version"])
+    _vectors(project, state, job.args["image"])
 
 
 def run(project: "Project", job: Job, progress: Progress) -> None:
@@ -95,7 +140,7 @@ def run(project: "Project", job: Job, progress: Progress) -> None:
     view = snapshot(project)
     judged = view.judge()
     _need_limit(judged)
-    versions = _Versions(_encoder(project, view), project.limits)
+    versions = _Versions(_encoder(project, view.state), project.limits)
     items, known = (view.checking, judged.reference_scores) if view.reduced else (view.normals, judged.normal_scores)
     drawn = np.random.default_rng(SEED).choice(len(items), min(NORMALS, len(items)), replace=False)
     drawn = np.sort(drawn)
@@ -197,6 +242,36 @@ class _Versions:
         return vectors.reshape(len(images), len(KINDS) + 1, -1)
 
 
+def _vectors(project: "Project", state: State, image_id: int) -> np.ndarray:
+    """(KINDS + 1, d) float32 vectors of an image's changed versions, the control last; kept once they are made."""
+    vectors = _kept(project, state, image_id)
+    if vectors is None:
+        versions = _Versions(_encoder(project, state), project.limits)
+        vectors = versions.encode([versions.of(project.original(*_files(project, [image_id])[0]))])[0]
+        buffer = io.BytesIO()
+        np.save(buffer, vectors)
+        fsio.write_derived(_place(project, state, image_id), buffer.getvalue())
+    return vectors
+
+
+def _kept(project: "Project", state: State, image_id: int) -> np.ndarray | None:
+    """None where nothing is kept, or not what was written."""
+    try:
+        vectors = np.load(io.BytesIO(_place(project, state, image_id).read_bytes()), allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    whole = vectors.ndim == 2 and len(vectors) == len(KINDS) + 1 and np.isfinite(vectors).all()
+    return vectors if whole else None
+
+
+def _place(project: "Project", state: State, image_id: int) -> Path:
+    return below(project.folder / "jiggles", f"{image_id}-{state.fingerprint}-{RECIPE}.npy")
+
+
+def _asked(view: Snapshot, item_id: int) -> dict:
+    return {"image": _found(view, item_id)[0], "version": view.state.version}
+
+
 def _files(project: "Project", image_ids: list[int]) -> list[tuple[str, str]]:
     """(sha256, format) of images, in that order."""
     with project.db.read() as db:
@@ -220,14 +295,14 @@ def _found(view: Snapshot, item_id: int) -> tuple[int, int | None]:
     raise NotFound("NOT_FOUND", what="The image")
 
 
-def _encoder(project: "Project", view: Snapshot):
+def _encoder(project: "Project", state: State):
     """The network of the normals.
 
     Raises:
         Refused: ENCODED_OTHERWISE where an update of this program changed what it computes.
     """
-    encoder = encoders.encoder_for(view.state.backbone, view.state.preset, project.weights_dir)
-    if encoder.fingerprint != view.state.fingerprint:
+    encoder = encoders.encoder_for(state.backbone, state.preset, project.weights_dir)
+    if encoder.fingerprint != state.fingerprint:
         raise Refused("ENCODED_OTHERWISE")
     return encoder
 

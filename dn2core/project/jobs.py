@@ -13,6 +13,7 @@ LANES = {
     "intake": "compute",
     "reencode": "compute",
     "jiggle": "compute",
+    "steady": "compute",
     "map": "projection",
     "compare": "comparison",
     "reduce": "comparison",

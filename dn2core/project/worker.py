@@ -22,6 +22,7 @@ KINDS: dict[str, Callable] = {
     "intake": intake.run,
     "reencode": reencode.run,
     "jiggle": jiggle.run,
+    "steady": jiggle.run_image,
     "map": maps.run,
     "compare": comparing.run,
     "reduce": reductions.run,

@@ -125,6 +125,7 @@ def title(job) -> str:
         "fewer": t("Measuring smaller banks"),
         "compare": t("Comparing detectors"),
         "jiggle": t("Jiggling the normals"),
+        "steady": t("Jiggling one picture"),
     }
     return titles.get(job.kind, t("Working"))
 

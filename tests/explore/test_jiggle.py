@@ -77,6 +77,14 @@ def test_there_and_back_lies_as_it_lay():
     assert 0 < np.abs(resampled(image)[inside].astype(int) - image[inside]).mean()  # and yet drawn anew
 
 
+def test_turns_keep_detail_up_to_half_the_finest():
+    """A wave of four pixels' length; straight lines between pixels would leave half of it."""
+    wave = np.rint(127.5 + 100 * np.sin(np.arange(200) * np.pi / 2 + 0.4))
+    image = np.repeat(np.repeat(wave[None, :, None], 200, axis=0), 3, axis=2).astype(np.uint8)
+    inside = np.s_[20:-20, 20:-20]
+    assert resampled(image)[inside].std() > 0.95 * image[inside].std()
+
+
 @pytest.mark.parametrize(
     ("kind", "axis", "forward"),
     [

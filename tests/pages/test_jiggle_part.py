@@ -7,15 +7,8 @@ from streamlit.testing.v1 import AppTest
 from dn2core.explore.jiggle import FAMILIES, KINDS, Spread, handling
 from dn2core.project import run_pending
 from dn2core.project.events import history
-from pages.parts.jiggle import (
-    advice_words,
-    family_word,
-    handling_figure,
-    handling_words,
-    kind_word,
-    spread_figure,
-    steady_words,
-)
+from pages.parts.jiggle_charts import handling_figure, spread_figure
+from pages.parts.jiggle_words import advice_words, family_word, handling_words, kind_word, steady_words
 from tests.pages.app import filled, opened, texts
 
 
@@ -42,41 +35,38 @@ def found(added: dict[str, int], n=100, taken=0):
 
 def test_asked_of_an_opened_picture_and_kept(store, project, fake_encoder):
     encoder = next(iter(fake_encoder.values()))
-    item = int(project.snapshot().scored.ids[0])
-    before = encoder.encoded
-    at = opened("score", project=project.id, image=str(item))
-    assert encoder.encoded == before  # nothing is computed unasked
+    first, second = project.snapshot().scored.ids[:2].tolist()
+    at = opened("score", project=project.id, image=str(first))
+    assert not store.jobs.active(project.id)  # nothing is computed unasked
     at.button(key="dn2_steady").click().run()
-    assert not at.exception
-    assert encoder.encoded == before + 12
+    assert [job.kind for job in store.jobs.active(project.id)] == ["steady"]
+    assert not [button for button in at.button if button.key == "dn2_steady"]
+    assert "Jiggling one picture" in str(at.get("progress")[0].proto)
+    run_pending(store)
+    encoded = encoder.encoded
+    at = opened("score", project=project.id, image=str(first))
+    assert not at.exception and not at.error
     said = "\n".join(texts(at.main))
     assert "11 small changes" in said or "of 11** small changes" in said
     assert len(at.get("plotly_chart")) == 2
-    at.run()
-    assert encoder.encoded == before + 12
-    again = opened("score", project=project.id, image=str(item))
-    again.button(key="dn2_steady").click().run()
-    assert encoder.encoded == before + 12
-
-
-def test_another_picture_is_asked_anew(project, fake_encoder):
-    items = project.snapshot().scored.ids.tolist()
-    at = opened("score", project=project.id, image=str(items[0]))
-    at.button(key="dn2_steady").click().run()
-    at.query_params["image"] = str(items[1])
-    at.run()
+    assert encoder.encoded == encoded  # the page encodes nothing
+    at = opened("score", project=project.id, image=str(second))
     assert at.button(key="dn2_steady")
-    assert not any("small changes" in text for text in texts(at.main))
+    assert len(at.get("plotly_chart")) == 1
 
 
-def test_a_stored_image_that_is_gone_is_a_sentence(project):
-    item = int(project.snapshot().scored.ids[0])
+def test_a_stored_image_that_is_gone_is_a_sentence_of_that_picture(store, project):
+    first, second = project.snapshot().scored.ids[:2].tolist()
     for path in (project.folder / "originals").rglob("*.*"):
         path.unlink()
-    at = opened("score", project=project.id, image=str(item))
+    at = opened("score", project=project.id, image=str(first))
     at.button(key="dn2_steady").click().run()
+    run_pending(store)
+    at = opened("score", project=project.id, image=str(first))
     assert not at.exception
     assert any("was not found" in error.value for error in at.error)
+    assert at.button(key="dn2_steady")
+    assert not opened("score", project=project.id, image=str(second)).error
 
 
 def test_without_a_limit_nothing_is_offered(store, fake_encoder, project):

@@ -9,7 +9,7 @@ from dn2core.errors import NotFound, Refused
 from dn2core.explore.jiggle import FAMILIES, KINDS, handling, jiggled, resampled
 from dn2core.ingest import decode
 from dn2core.project import jiggle, progress, run_pending
-from dn2core.project.jiggle import jiggle_image, last_jiggle, submit_jiggle
+from dn2core.project.jiggle import image_job, is_kept, jiggle_image, last_jiggle, submit_image, submit_jiggle
 from dn2core.project.normals import hold_out, remove_normals
 from dn2core.project.reductions import submit_reduction
 from tests.project.helpers import give, tiny
@@ -72,6 +72,29 @@ def test_a_jpeg_is_changed_at_twice_the_pixels_and_halved_as_its_decoder_would(p
     assert changed == [decode(data, at_least=2 * encoder.decode_side).image.shape]
     assert set(seen) == {decode(data, at_least=encoder.decode_side).image.shape}
     assert changed[0] != seen[0]
+
+
+def test_a_worker_encodes_one_image_and_what_it_made_serves_any_limit(store, project, fake_encoder):
+    view, encoder = project.snapshot(), encoder_of(fake_encoder)
+    item_id = int(view.scored.ids[0])
+    assert not is_kept(project, view, item_id) and image_job(project, view, item_id) is None
+    submit_image(project, view, item_id)
+    assert image_job(project, view, item_id).active
+    run_pending(store)
+    assert image_job(project, view, item_id).state == "done" and is_kept(project, view, item_id)
+    assert not is_kept(project, view, int(view.scored.ids[1]))
+    encoded = encoder.encoded
+    found = jiggle_image(project, view, item_id)
+    other = jiggle_image(project, view, item_id, view.judge(1))
+    remove_normals(project, [view.neighbours_of(item_id, 1)[0].item_id])
+    later = jiggle_image(project, project.snapshot(), item_id)
+    assert encoder.encoded == encoded
+    assert len({found.high, other.high, later.high}) == 3
+    path = next((project.folder / "jiggles").iterdir())
+    path.write_bytes(path.read_bytes()[:-7])
+    assert not is_kept(project, view, item_id)
+    assert jiggle_image(project, view, item_id) == found
+    assert encoder.encoded == encoded + 12
 
 
 def test_the_job_finds_for_each_normal_what_the_image_alone_gives(store, project):
