@@ -37,15 +37,25 @@ def as_shapes(value) -> Mask:
     return tuple(_shape(one) for one in value)
 
 
-def looked_at(shapes: Mask, rows: int, columns: int) -> np.ndarray:
+def looked_at(
+    shapes: Mask, rows: int, columns: int, part: tuple[float, float, float, float] = (0, 0, 1, 1)
+) -> np.ndarray:
     """Which cells of a grid over the picture count: those of which at least half is looked at.
 
     Where shapes say "only", their union is looked at, else the whole picture; in both cases less what is ignored.
 
+    Args:
+        part: left, top, right and bottom of what the grid covers, in shares of the picture (see `seen_part`).
+
     Returns:
         (rows, columns) bool; the shares are measured at 8 x 8 points of each cell.
     """
-    points = _points(shapes, rows * FINE, columns * FINE)
+    left, top, right, bottom = part
+    seen = tuple(
+        (kind, tuple(((x - left) / (right - left), (y - top) / (bottom - top)) for x, y in points))
+        for kind, points in shapes
+    )
+    points = _points(seen, rows * FINE, columns * FINE)
     return points.reshape(rows, FINE, columns, FINE).mean(axis=(1, 3)) >= 0.5
 
 

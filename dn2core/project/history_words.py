@@ -143,14 +143,19 @@ def mask_words(shapes: Mask, say: Say = ENGLISH) -> str:
     """How many areas a mask has of each kind, and how much of the picture is looked at."""
     if not shapes:
         return say.t("none")
+    share = say.percent(100 * share_looked_at(shapes))
+    return say.t("{areas} ({share} looked at)", areas=area_words(shapes, say), share=share)
+
+
+def area_words(shapes: Mask, say: Say = ENGLISH) -> str:
+    """How many areas a mask has of each kind."""
     ignored = sum(kind == IGNORE for kind, _ in shapes)
-    parts = []
+    only, parts = len(shapes) - ignored, []
     if ignored:
         parts.append(say.tn("{n} area ignored", "{n} areas ignored", ignored))
-    if only := len(shapes) - ignored:
+    if only:
         parts.append(say.tn("{n} looked at only", "{n} looked at only", only))
-    share = say.percent(100 * share_looked_at(shapes))
-    return say.t("{areas} ({share} looked at)", areas=", ".join(parts), share=share)
+    return ", ".join(parts) or say.t("none")
 
 
 def _normals(event: Event, say: Say) -> str:

@@ -66,6 +66,14 @@ def test_the_same_points_as_scikit_image_finds_in_a_polygon(seed, corners, rows,
     assert np.array_equal(looked_at((("ignore", points),), rows, columns), inside <= 0.5)
 
 
+@given(st.integers(0, 2**32))
+def test_a_grid_over_a_part_sees_what_the_whole_grid_sees_there(seed):
+    rng = np.random.default_rng(seed)
+    mask = as_shapes([(kind, rng.random((5, 2)).tolist()) for kind in ("only", "ignore", "only")])
+    whole = looked_at(mask, 8, 12)
+    assert np.array_equal(looked_at(mask, 4, 3, (0.25, 0.125, 0.5, 0.625)), whole[1:5, 3:6])
+
+
 def test_the_share_is_the_area():
     triangle = [(0, 0), (1, 0), (0, 1)]
     assert share_looked_at(()) == 1
