@@ -2,6 +2,7 @@
 
 const NEAR = 12; // px around a corner that count as that corner
 const LEAST = 4; // px: nothing smaller is drawn
+const LABEL = 48; // px: half of the longest label, about
 const TWICE = 400; // ms between the two clicks of a double click
 const STEP = 0.01; // of the picture, that an arrow key moves
 const RESTS = 300; // ms without a key after which a stroke by keys has ended
@@ -310,10 +311,12 @@ function build(host) {
     set(area, { class: `area ${one}${i === selected ? " selected" : ""}`, "aria-label": fill(data.texts.area, { n: i + 1, kind: words }) });
     area.tabIndex = data.fixed ? -1 : 0;
     for (const polygon of area.querySelectorAll("polygon")) polygon.setAttribute("points", px(points));
-    const { left, top, right, bottom } = bounds(points);
+    const { top, bottom } = bounds(points);
+    const highest = points.filter(([, y]) => y === top).map(([x]) => x);
+    const x = (highest.reduce((sum, one) => sum + one, 0) / highest.length) * size[0];
     const text = area.querySelector("text");
     text.textContent = words;
-    set(text, { x: ((left + right) / 2) * size[0], y: ((top + bottom) / 2) * size[1] + 4 });
+    set(text, { x: clamp(x, LABEL, size[0] - LABEL), y: Math.min(top * size[1] + 16, ((top + bottom) / 2) * size[1] + 4) });
   }
 
   function drawDraft() {
