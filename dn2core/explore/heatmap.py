@@ -242,11 +242,9 @@ def _smooth(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """
     for axis, n in enumerate(shape):
         cells = values.shape[axis]
-        at = ((np.arange(n) + 0.5) * cells / n - 0.5).clip(0, cells - 1)
-        if cells == 1:
-            values = np.repeat(values, n, axis)
-        else:
-            values = PchipInterpolator(np.arange(cells), values, axis=axis)(at)
+        around = [(1, 1) if one == axis else (0, 0) for one in (0, 1)]  # level at the border
+        curve = PchipInterpolator(np.arange(-1, cells + 1), np.pad(values, around, mode="edge"), axis=axis)
+        values = curve((np.arange(n) + 0.5) * cells / n - 0.5)
     return values
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
+import numpy as np
 import streamlit as st
 from anyio import CapacityLimiter, to_thread
 from PIL import Image
@@ -25,7 +26,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dn2core.errors import DN2Error, NotFound, sentence
+from dn2core.explore import heatmap
 from dn2core.project import Project
+from dn2core.project.close_ups import pixels
 from pages.parts.service import store
 
 THUMBNAILS = 240  # ids a request
@@ -45,7 +48,7 @@ _pictures = CapacityLimiter(PICTURES_AT_ONCE)
 
 
 def url(kind: str, project_id: str, *rest: int) -> str:
-    """The address of a route for a project: "thumbs", "image", "saw" or "upload"."""
+    """The address of a route for a project: "thumbs", "image", "saw", "heat", "difference" or "upload"."""
     base = (st.get_option("server.baseUrlPath") or "").strip("/")
     parts = ["dn2", kind, token(project_id), *map(str, rest)]
     return "/" + "/".join([base, *parts] if base else parts)
@@ -82,10 +85,41 @@ async def image(request: Request) -> Response:
 async def saw(request: Request) -> Response:
     """The very pixels that the network saw of an image, as PNG."""
     pixels = await _of_project(request, lambda project: project.what_network_saw(_item(request)), _pictures)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
     # Another backbone or preset sees other pixels under the same address.
-    return _kept(buffer.getvalue(), "image/png", {"Cache-Control": "no-store"})
+    return _kept(_png(pixels), "image/png", {"Cache-Control": "no-store"})
+
+
+async def heat(request: Request) -> Response:
+    """Where an image is unusual, in colours to lie over it, as PNG; none before its patches were compared."""
+    rgba = await _of_project(request, lambda project: _heat(project, _item(request)), _pictures)
+    # Another limit colours it anew under the same address.
+    return _kept(_png(rgba), "image/png", {"Cache-Control": "no-store"})
+
+
+def _heat(project, item_id: int) -> np.ndarray:
+    from dn2core.project.patches import patch_heat
+
+    item, found = project.item(item_id), patch_heat(project, item_id)
+    if found is None or not found[1] >= 0:  # without a limit the colours mean nothing
+        raise NotFound("NOT_FOUND", what="The heat")
+    return heatmap.heat(*found, (item.width, item.height))
+
+
+async def difference(request: Request) -> Response:
+    """How an image differs from another one, in colours, as PNG."""
+
+    def drawn(project) -> np.ndarray:
+        other = min(request.path_params["other"], LARGEST_ID)
+        pictures = [pixels(project, one, at_least=heatmap.LONGEST) for one in (_item(request), other)]
+        return heatmap.difference_picture(heatmap.difference(*pictures))
+
+    return _kept(_png(await _of_project(request, drawn, _pictures)), "image/png")
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
 
 
 async def begin(request: Request) -> Response:
@@ -196,6 +230,8 @@ ROUTES = [
     Route("/dn2/thumbs/{token}", thumbs),
     Route("/dn2/image/{token}/{item:int}", image),
     Route("/dn2/saw/{token}/{item:int}", saw),
+    Route("/dn2/heat/{token}/{item:int}", heat),
+    Route("/dn2/difference/{token}/{item:int}/{other:int}", difference),
     Route("/dn2/upload/{token}", begin, methods=["POST"]),
     Route("/dn2/upload/{token}/{batch:int}", part, methods=["POST"]),
     Route("/dn2/upload/{token}/{batch:int}/end", end, methods=["POST"]),

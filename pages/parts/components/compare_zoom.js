@@ -1,6 +1,8 @@
-// Pictures that zoom and move together.
+// Pictures that zoom and move together; over the left one, where asked, its heat and outlines.
 
 const MOST = 32;
+const STORED = "dn2-heat"; // { on, opacity }: as this person last had it
+const SVG = "http://www.w3.org/2000/svg";
 
 export default function (component) {
   const { data, parentElement } = component;
@@ -11,6 +13,7 @@ export default function (component) {
 function build(host) {
   const root = host.querySelector(".root");
   const pair = element("div", "pair", root);
+  const heat = heatControls(root, () => laid());
   const hint = element("div", "quiet hint", root);
   pair.tabIndex = 0;
   pair.setAttribute("role", "img");
@@ -31,6 +34,7 @@ function build(host) {
       const same = old.find((pane) => pane.url === url);
       const pane = same ?? makePane(url, data);
       setOutline(pane, i === 0 ? data.outline : null);
+      setOverlay(pane, i === 0 ? data.overlay : null, data.texts);
       return pane;
     });
     for (const pane of old) {
@@ -39,6 +43,8 @@ function build(host) {
       pane.img.src = ""; // what is still on its way is not wanted any more
     }
     pair.replaceChildren(...panes.map((pane) => pane.box));
+    heat.show(data.overlay, data.texts);
+    laid();
     layout();
   }
 
@@ -69,6 +75,34 @@ function build(host) {
     }
   }
 
+  /** A picture and lines over a pane's own picture: { url, contours }, each of them in shares of that picture. */
+  function setOverlay(pane, overlay, texts) {
+    const url = overlay?.url ?? "";
+    if (pane.over && pane.over.getAttribute("src") !== url) {
+      pane.over.remove();
+      pane.over = null;
+    }
+    if (url && !pane.over) {
+      pane.over = element("img", "over");
+      pane.over.alt = "";
+      pane.over.draggable = false;
+      pane.over.onload = layout;
+      pane.over.onerror = () => heat.failed(texts);
+      pane.over.src = url;
+      pane.img.after(pane.over);
+    }
+    pane.lines?.remove();
+    pane.lines = overlay?.contours?.length ? drawnLines(overlay.contours, pane.box) : null;
+  }
+
+  /** The heat as shown or not, and as strong, as the controls say. */
+  function laid() {
+    for (const { over, lines } of panes) {
+      if (over) over.style.opacity = heat.on ? heat.opacity : 0;
+      if (lines) lines.style.display = heat.on ? "" : "none";
+    }
+  }
+
   function scaleOf(pane) {
     const { naturalWidth: w, naturalHeight: h } = pane.img;
     if (!w) return 0;
@@ -94,6 +128,11 @@ function build(host) {
       const y = pane.box.clientHeight / 2 - centre[1] * h;
       pane.img.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
       pane.img.classList.toggle("pixels", scale >= 3);
+      if (pane.over?.naturalWidth) {
+        const [across, down] = [w / pane.over.naturalWidth, h / pane.over.naturalHeight];
+        pane.over.style.transform = `translate(${x}px, ${y}px) scale(${across}, ${down})`;
+      }
+      pane.lines?.firstChild.setAttribute("transform", `translate(${x} ${y}) scale(${w} ${h})`);
       if (pane.outline) {
         const [left, top, right, bottom] = pane.shares;
         Object.assign(pane.outline.style, {
@@ -191,4 +230,93 @@ function build(host) {
   });
   const observer = new ResizeObserver(layout);
   return { show };
+}
+
+/** Closed lines through [x, y] in shares, dark below light, so that they are seen on any picture. */
+function drawnLines(contours, box) {
+  const svg = document.createElementNS(SVG, "svg");
+  const group = document.createElementNS(SVG, "g");
+  svg.classList.add("lines");
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(group);
+  const d = contours.map((line) => `M${line.map((point) => point.join(" ")).join("L")}Z`).join("");
+  for (const name of ["dark", "light"]) {
+    const path = document.createElementNS(SVG, "path");
+    path.setAttribute("class", name);
+    path.setAttribute("d", d);
+    group.append(path);
+  }
+  box.append(svg);
+  return svg;
+}
+
+/** A switch (H), a slider and the scale; `on` and `opacity` are kept for the next picture, and `changed` is called. */
+function heatControls(root, changed) {
+  const bar = element("div", "heat", root);
+  const label = element("label", "switch", bar);
+  const box = element("input", "", label);
+  const name = element("span", "", label);
+  element("kbd", "", label).textContent = "H";
+  const strength = element("label", "strength", bar);
+  const word = element("span", "quiet", strength);
+  const slider = element("input", "", strength);
+  const scale = element("div", "scale", bar);
+  const state = { on: true, opacity: 1, show, failed };
+  box.type = "checkbox";
+  Object.assign(slider, { type: "range", min: 0.1, max: 1, step: 0.05 });
+  bar.hidden = true;
+  let url = null;
+
+  function show(overlay, texts) {
+    document.addEventListener("keydown", onKey); // once, however often it is asked
+    bar.hidden = !overlay;
+    if (!overlay) return;
+    if (overlay.url !== url) bar.classList.remove("failed");
+    url = overlay.url;
+    try {
+      Object.assign(state, JSON.parse(localStorage.getItem(STORED) ?? "{}"));
+    } catch {} // a browser that keeps nothing starts anew
+    box.checked = state.on;
+    slider.value = state.opacity;
+    slider.disabled = !state.on;
+    if (!bar.classList.contains("failed")) name.textContent = overlay.name;
+    word.textContent = texts.opacity;
+    scale.replaceChildren();
+    const stops = overlay.legend;
+    if (!stops.length) return;
+    const strip = element("div", "strip", scale);
+    strip.style.background = `linear-gradient(to right, ${stops.map(([at, colour]) => `${colour} ${100 * at}%`).join(", ")})`;
+    const words = element("div", "words", scale);
+    for (const [, , text] of stops) if (text) element("span", "", words).textContent = text;
+  }
+
+  function failed(texts) {
+    bar.classList.add("failed");
+    name.textContent = texts.missingHeat;
+  }
+
+  function set(change) {
+    Object.assign(state, change);
+    slider.disabled = !state.on;
+    try {
+      localStorage.setItem(STORED, JSON.stringify({ on: state.on, opacity: state.opacity }));
+    } catch {}
+    changed();
+  }
+
+  box.addEventListener("change", () => set({ on: box.checked }));
+  slider.addEventListener("input", () => set({ opacity: Number(slider.value) }));
+  slider.addEventListener("keydown", (event) => {
+    // The page has keys of its own; these ones move the thumb.
+    if (/^(Arrow|Page|Home|End)/.test(event.key)) event.stopPropagation();
+  });
+  function onKey(event) {
+    if (!bar.isConnected) return document.removeEventListener("keydown", onKey); // the page shows something else
+    if (bar.hidden || event.key.toLowerCase() !== "h" || event.ctrlKey || event.metaKey || event.altKey) return;
+    const [target] = event.composedPath();
+    if (target.isContentEditable || target.matches?.("textarea, input:not([type=checkbox], [type=range])")) return;
+    box.checked = !box.checked;
+    set({ on: box.checked });
+  }
+  return state;
 }
