@@ -64,7 +64,7 @@ def where_overlay(project, there: Places | None, item_id: int, against: int | No
     if against is not None and st.session_state.get("dn2_difference"):
         return {
             "overlay_url": url("difference", project.id, item_id, against),
-            "overlay_name": t("Difference from the normal"),
+            "overlay_name": t("Difference"),
             "legend": _words(difference_legend()),
             "contours": lines,
         }
