@@ -11,7 +11,8 @@ import numpy as np
 
 from dn2core.errors import DN2Error, NotFound, Rejected, StorageError
 from dn2core.ingest import check_all, sources_of_file, sources_of_folder, thumbnail
-from dn2core.project import reencode, trial, vectors
+from dn2core.ingest.capture import Capture, measure
+from dn2core.project import captures, reencode, trial, vectors
 from dn2core.project.catalogue import dump
 from dn2core.project.encoders import encoder_for
 from dn2core.project.jobs import ATTEMPTS, Job
@@ -38,6 +39,7 @@ class Accepted:
     width: int
     height: int
     notes: list
+    capture: Capture
     view: np.ndarray  # (side, side, 3) uint8, what the network will see
 
 
@@ -49,8 +51,9 @@ def run(project: Project, job: Job, progress: Progress) -> None:
     """
     batch = job.args["batch"]
     role = _begin(project, batch, job.id)
-    if role is None:  # the last attempt died between closing the batch and ending the job
+    if role is None:  # the last attempt died between closing the batch and ending the job, or all but this is done
         _tidy(project, batch)
+        captures.measure_missing(project, progress)
         return
     progress.stage("loading the network")
     encoder = ended = None
@@ -85,6 +88,7 @@ def run(project: Project, job: Job, progress: Progress) -> None:
     _finish(project, batch, role, encoder, progress)
     if ended:
         raise ended
+    captures.measure_missing(project, progress)
 
 
 def _begin(project: Project, batch: int, job: int) -> str | None:
@@ -140,6 +144,7 @@ def _checked(project: Project, job: Job, sources: list, encoder) -> Iterator:
             width=decoded.width,
             height=decoded.height,
             notes=list(decoded.notes),
+            capture=measure(decoded.image),
             view=encoder.view(decoded.image),
         )
 
@@ -205,6 +210,7 @@ def _save(project: Project, batch: int, role: str, results: list, encoder) -> No
 
     with project.db.write() as db:
         image_ids = {a.sha256: _image(db, a) for a in accepted}
+        captures.record(db, [(image_ids[a.sha256], a.capture) for a in accepted])
         if chunk:
             vectors.record(db, encoder.fingerprint, chunk, [image_ids[sha256] for sha256 in new])
         for source, result in results:

@@ -1,0 +1,145 @@
+"""How the pictures of a project were taken: measured when they come in, asked for against the normals."""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dn2core.detect.capture import MEASURES, Finding, Taken, capture_findings
+from dn2core.errors import NotFound, Rejected, StorageError
+from dn2core.ingest import check_all
+from dn2core.ingest.capture import DECODED, Capture, measure
+from dn2core.ingest.sources import Source
+from dn2core.project.catalogue import dump
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from dn2core.project.progress import Progress
+    from dn2core.project.project import Project
+    from dn2core.project.snapshot import Items, Snapshot
+
+CHUNK = 64
+_COLOURLESS = ("1", "L", "LA", "La", "I", "F")  # of Pillow's modes, those that begin with I;16 besides
+
+
+@dataclass(frozen=True)
+class Captures:
+    """What is unusual about how pictures were taken, the gravest first; see `capture_findings`.
+
+    Attributes:
+        scored: for each image of `view.scored`, in its order.
+        normals: for each of the normals, `view.normals` and then `view.apart`, against all of them.
+        unmeasured: how many of these images nothing is known of.
+    """
+
+    scored: list[tuple[Finding, ...]]
+    normals: list[tuple[Finding, ...]]
+    unmeasured: int
+
+    def scored_with_findings(self) -> np.ndarray:
+        """(q,) bool."""
+        return np.fromiter(map(bool, self.scored), bool, len(self.scored))
+
+
+def captures(project: "Project", view: "Snapshot") -> Captures:
+    """How the images of a snapshot were taken, against all its normals."""
+    known = _known(project)
+    normals, scored = (_taken(items, known) for items in (view.normals.and_then(view.apart), view.scored))
+    unmeasured = sum(int(np.isnan(some.values).any(axis=1).sum()) for some in (normals, scored))
+    return Captures(capture_findings(normals, scored), capture_findings(normals), unmeasured)
+
+
+def record(db: "sqlite3.Connection", measured: Iterable[tuple[int, Capture]]) -> None:
+    """Enter measures, by image id; what is there stays."""
+    rows = [(image_id, dump(asdict(capture))) for image_id, capture in measured]
+    db.executemany("INSERT OR IGNORE INTO captures(image_id, measures) VALUES (?, ?)", rows)
+
+
+def measured(project: "Project") -> int:
+    """How many images are measured: another number whenever `captures` may find more."""
+    with project.db.read() as db:
+        return db.execute("SELECT count(*) FROM captures").fetchone()[0]
+
+
+def ask_to_measure(project: "Project") -> int | None:
+    """Queue the measuring of images that came before this was done; returns the job, None where there are none.
+
+    It is one more job of a delivery that is finished, which does nothing but this.
+    """
+    with project.db.read() as db:
+        batch = db.execute("SELECT max(id) FROM batches WHERE finished IS NOT NULL").fetchone()[0]
+        if batch is None or not _missing(db):
+            return None
+    return project.jobs.submit(project.id, "intake", batch=batch)
+
+
+def measure_missing(project: "Project", progress: "Progress") -> None:
+    """Measure stored images of which nothing is known, in chunks that are saved whole.
+
+    One whose original is damaged or gone stays unmeasured, and is tried again the next time.
+    """
+    with project.db.read() as db:
+        missing = _missing(db)
+    if not missing:
+        return
+    progress.stage("measuring pictures", total=len(missing))
+    checked = check_all(
+        [Source(str(row["id"]), row["sha256"], row["bytes"], _reader(project, row)) for row in missing],
+        limits=project.limits,
+        at_least=DECODED,
+        prepare=lambda _source, _sha256, _data, decoded: measure(decoded.image),
+    )
+    for chunk in iter(lambda: list(islice(checked, CHUNK)), []):
+        with project.db.write() as db:
+            record(db, [(int(source.key), found) for source, found in chunk if isinstance(found, Capture)])
+        progress.advance(len(chunk))
+        progress.check()
+
+
+def _missing(db: "sqlite3.Connection") -> list:
+    return db.execute(
+        "SELECT id, sha256, format, bytes FROM images WHERE id NOT IN (SELECT image_id FROM captures) ORDER BY id"
+    ).fetchall()
+
+
+def _reader(project: "Project", row):
+    def read() -> bytes:
+        try:
+            return project.original(row["sha256"], row["format"])
+        except (NotFound, StorageError) as error:
+            raise Rejected("FILE_UNREADABLE") from error
+
+    return read
+
+
+def _known(project: "Project") -> dict[int, tuple[list[float], str]]:
+    """Measures and kind of file of each image by its id."""
+    with project.db.read() as db:
+        rows = db.execute(
+            "SELECT id, format, mode, width, height, measures FROM images LEFT JOIN captures ON image_id = id"
+        ).fetchall()
+    return {row["id"]: (_values(row), _kind(row["format"], row["mode"])) for row in rows}
+
+
+def _values(row) -> list[float]:
+    found = json.loads(row["measures"]) if row["measures"] else {}
+    found |= {"size": math.sqrt(row["width"] * row["height"]), "aspect": row["width"] / row["height"]}
+    return [found.get(name, math.nan) for name in MEASURES]
+
+
+def _kind(format: str, mode: str) -> str:
+    colour = "grey" if mode in _COLOURLESS or mode.startswith("I;16") else "colour"
+    return f"{format}, {colour}"
+
+
+def _taken(items: "Items", known: dict[int, tuple[list[float], str]]) -> Taken:
+    found = [known[image_id] for image_id in items.image_ids.tolist()]
+    return Taken(
+        values=np.array([values for values, _ in found], np.float64).reshape(-1, len(MEASURES)),
+        kinds=np.array([kind for _, kind in found], str),
+    )

@@ -1,0 +1,144 @@
+"""How pictures were taken: measured when they come in, made up for in older projects, asked for against the normals."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dn2core.ingest import decode
+from dn2core.ingest.capture import measure
+from dn2core.project import captures, run_pending
+from dn2core.project.paths import by_hash
+from dn2core.project.snapshot import snapshot
+from tests.project.helpers import give, rows
+
+
+def png(seed: int, light: float = 1.0, size=(48, 36)) -> bytes:
+    rng = np.random.default_rng(seed)
+    pixels = light * (120 + 60 * rng.standard_normal((size[1], size[0], 1)) + rng.normal(0, 5, (size[1], size[0], 3)))
+    return encoded(pixels.clip(0, 255).astype(np.uint8), "PNG")
+
+
+def encoded(pixels: np.ndarray, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+NORMALS = [(f"{seed:03}.png", png(seed)) for seed in range(30)]
+SCORED = [("good.png", png(100)), ("dark.png", png(101, 0.3)), ("large.png", png(102, size=(96, 72)))]
+
+
+@pytest.fixture
+def project(store, fake_encoder):
+    project = store.create("Bolts")
+    give(project, "normal", NORMALS)
+    give(
+        project,
+        "scored",
+        [*SCORED, ("off.png", png(103, 0.01)), ("grey.jpg", encoded(np.full((36, 48), 9, "u1"), "JPEG"))],
+    )
+    run_pending(store)
+    return project
+
+
+def forgotten(project) -> None:
+    """As a project that came before pictures were measured."""
+    with project.db.write() as db:
+        db.execute("DELETE FROM captures")
+
+
+def found_in(project) -> dict[str, list[str]]:
+    view = snapshot(project)
+    found = captures.captures(project, view).scored
+    return {name: [one.kind for one in findings] for name, findings in zip(view.scored.names, found, strict=True)}
+
+
+def test_what_comes_in_is_measured(project):
+    [kept] = rows(project, "SELECT measures FROM captures JOIN items USING (image_id) WHERE name = 'dark.png'")
+    assert json.loads(kept[0]) == vars(measure(decode(SCORED[1][1]).image))
+    assert captures.measured(project) == len(NORMALS) + 5
+    assert captures.ask_to_measure(project) is None
+
+
+def test_findings_stand_beside_their_images(project):
+    found = found_in(project)
+    assert found["good.png"] == []
+    assert found["dark.png"][0] == "dark"
+    assert "larger" in found["large.png"]
+    assert found["off.png"] == ["lamp_off"]
+    assert "kind" in found["grey.jpg"]
+    everything = captures.captures(project, snapshot(project))
+    assert everything.normals == [()] * len(NORMALS)
+    assert everything.unmeasured == 0
+    assert everything.scored_with_findings().tolist() == [bool(one) for one in found.values()]
+
+
+def test_an_odd_normal_is_found_among_the_normals(project, store):
+    give(project, "normal", [("off.png", png(999, 0.01))])
+    run_pending(store)
+    found = captures.captures(project, snapshot(project)).normals
+    assert [[one.kind for one in findings] for findings in found if findings] == [["lamp_off"]]
+
+
+def test_older_images_are_measured_when_asked_for(project, store):
+    before = found_in(project)
+    forgotten(project)
+    assert captures.captures(project, snapshot(project)).unmeasured == len(NORMALS) + 5
+    assert set(map(tuple, found_in(project).values())) == {()}
+    job = captures.ask_to_measure(project)
+    run_pending(store)
+    assert store.jobs.job(job).state == "done"
+    assert found_in(project) == before
+    assert captures.ask_to_measure(project) is None
+
+
+def test_older_images_are_measured_with_the_next_delivery(project, store):
+    before = found_in(project)
+    forgotten(project)
+    give(project, "scored", [("next.png", png(104))])
+    run_pending(store)
+    assert found_in(project) == {**before, "next.png": []}
+
+
+def test_a_damaged_original_stays_unmeasured_and_breaks_nothing(project, store):
+    before = found_in(project)
+    forgotten(project)
+    for name, damage in (("good.png", lambda path: path.write_bytes(b"?")), ("dark.png", lambda path: path.unlink())):
+        [(sha256,)] = rows(
+            project, "SELECT sha256 FROM images m JOIN items i ON i.image_id = m.id WHERE name = ?", name
+        )
+        damage(by_hash(project.folder / "originals", sha256, ".png"))
+    job = captures.ask_to_measure(project)
+    run_pending(store)
+    assert store.jobs.job(job).state == "done"
+    assert found_in(project) == {**before, "good.png": [], "dark.png": []}
+    assert captures.captures(project, snapshot(project)).unmeasured == 2
+
+
+def test_measuring_that_was_stopped_keeps_what_is_done(project, store, monkeypatch):
+    forgotten(project)
+    monkeypatch.setattr(captures, "CHUNK", 8)
+    job = captures.ask_to_measure(project)
+    checked = captures.check_all
+
+    def cancelling(*args, **more):
+        for number, one in enumerate(checked(*args, **more)):
+            if number == 7:
+                store.jobs.cancel(job)
+            yield one
+
+    monkeypatch.setattr(captures, "check_all", cancelling)
+    run_pending(store)
+    assert store.jobs.job(job).state == "cancelled"
+    assert 0 < captures.measured(project) < len(NORMALS)
+    monkeypatch.undo()
+    captures.ask_to_measure(project)
+    run_pending(store)
+    assert captures.measured(project) == len(NORMALS) + 5
+
+
+def test_without_images_there_is_nothing_to_ask_for(store, fake_encoder):
+    assert captures.ask_to_measure(store.create("Empty")) is None
