@@ -118,7 +118,10 @@ def test_a_state_of_the_past_is_only_shown(project, browser):
     project.change_settings(mask=(LEFT,))
     then = history(project, kinds=("settings",))[0]
     project.change_settings(mask=(RIGHT,))
-    at = opened(project, state=str(then.id))
+    at = opened(project)
+    at.button(key="dn2_mask_none").click().run()  # on trial in the present
+    at.query_params["state"] = str(then.id)
+    at.run()
     assert browser.given["shapes"] == (LEFT,) and browser.given["fixed"]
     assert "present state only" in words(at) and not at.button
     browser.draw(RIGHT)
