@@ -93,8 +93,8 @@ def handling_figure(found: Handling, budget: float) -> go.Figure:
         hoverinfo="skip",
     )
     figure.update_layout(template=template(), height=60 + 24 * len(rows), margin={"t": 28, "r": 28})
-    figure.update_xaxes(title=t("normals flagged, %"), rangemode="tozero")
-    figure.update_yaxes(showgrid=False, ticksuffix="  ")
+    figure.update_xaxes(title=t("normals flagged, %"), range=[-0.015 * high.max(), 1.06 * high.max()])
+    figure.update_yaxes(showgrid=False)
     label = {"text": t("budget {budget}", budget=one_in(budget)), "font": {"color": REJECT, "size": 12}}
     figure.add_vline(
         x=100 * budget,

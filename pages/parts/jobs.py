@@ -84,19 +84,17 @@ def _panel(project_id: str, ids: tuple, kinds) -> None:
     if tuple(job.id for job in jobs) != ids:
         st.rerun()
     for job in jobs:
-        with st.container(border=True, key=f"dn2_job_{job.id}"):
-            left, right = st.columns([5, 1], vertical_alignment="center")
-            left.progress(_share(job), f"**{title(job)}** &nbsp; {md(progress(job))}")
-            with right.container(horizontal_alignment="right"):
-                st.button(
-                    t("Stop"),
-                    key=f"dn2_stop_{job.id}",
-                    icon=":material/stop_circle:",
-                    on_click=store().jobs.cancel,
-                    args=(job.id,),
-                    disabled=job.cancelling,
-                    help=t("Stops after the images at hand. What is finished by then is kept."),
-                )
+        with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"dn2_job_{job.id}"):
+            st.progress(_share(job), f"**{title(job)}** &nbsp; {md(progress(job))}")
+            st.button(
+                t("Stop"),
+                key=f"dn2_stop_{job.id}",
+                icon=":material/stop_circle:",
+                on_click=store().jobs.cancel,
+                args=(job.id,),
+                disabled=job.cancelling,
+                help=t("Stops after the images at hand. What is finished by then is kept."),
+            )
 
 
 def _small(project, ids: tuple, generation: tuple) -> None:
