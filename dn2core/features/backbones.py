@@ -38,6 +38,8 @@ class Backbone:
         layer: where in the network the vector is taken.
         pooling: how a map of features becomes one vector.
         module: state dict by the publisher's names -> the torch module without its classifier, weights in place.
+        trunk: that module -> its middle stages, to be run one after the other; None where it has no maps.
+        patch_stages: stride in pixels, channels and weight of the map that each of them gives.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Backbone:
     layer: str
     pooling: str
     module: Callable
+    trunk: Callable | None = None
+    patch_stages: tuple[tuple[int, int, float], ...] = ()
 
     def build(self, state: dict):
         """The torch module in eval mode with these weights.
@@ -82,6 +86,14 @@ def _lite(variant: int) -> Callable:
         return _filled(net, renamed, file)
 
     return module
+
+
+def _lite_trunk(net) -> list:
+    """Up to the third stage, then the fourth and the fifth."""
+    import torch
+
+    net = getattr(net, "net", net)  # of two stages
+    return [torch.nn.Sequential(net.conv_stem, net.bn1, *net.blocks[:3]), net.blocks[3], net.blocks[4]]
 
 
 def _lite_two_stages(variant: int) -> Callable:
@@ -162,6 +174,13 @@ def _resnet(name: str) -> Callable:
     return module
 
 
+def _resnet_trunk(net) -> list:
+    """Up to layer2, then layer3: the stages of PatchCore."""
+    import torch
+
+    return [torch.nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool, net.layer1, net.layer2), net.layer3]
+
+
 def _dinov2_small(state: dict, file: str):
     import timm
     import torch
@@ -198,7 +217,9 @@ def _filled(net, state: dict, file: str):
     return net
 
 
-def _lite_row(variant: int, side: int, megabytes: float, sha256: str) -> Backbone:
+def _lite_row(
+    variant: int, side: int, megabytes: float, sha256: str, stages: tuple[int, int, int] = (40, 80, 112)
+) -> Backbone:
     return Backbone(
         name=f"efficientnet_lite{variant}",
         title=f"EfficientNet-Lite{variant}",
@@ -216,6 +237,11 @@ def _lite_row(variant: int, side: int, megabytes: float, sha256: str) -> Backbon
         layer="conv_head, bn2, activation",
         pooling="global average",
         module=_lite(variant),
+        trunk=_lite_trunk,
+        patch_stages=tuple(
+            (stride, channels, weight)
+            for stride, channels, weight in zip((8, 16, 16), stages, (1.0, 0.6, 0.6), strict=True)
+        ),
     )
 
 
@@ -245,6 +271,8 @@ def _resnet_row(name: str, title: str, dim: int, megabytes: float, sha256: str) 
         layer="layer4",
         pooling="global average",
         module=_resnet(name),
+        trunk=_resnet_trunk,
+        patch_stages=((8, dim // 4, 1.0), (16, dim // 2, 0.6)),
     )
 
 
@@ -254,7 +282,7 @@ _ROWS = (
     _LITE0,
     _two_stages_row(_LITE0),
     _lite_row(1, 240, 21.9, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
-    _lite_row(2, 260, 24.7, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+    _lite_row(2, 260, 24.7, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d", (48, 88, 120)),
     # torchvision's first ImageNet weights (IMAGENET1K_V1), those of the paper's time
     _resnet_row("resnet18", "ResNet-18", 512, 46.8, "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec"),
     _resnet_row(

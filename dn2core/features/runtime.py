@@ -18,7 +18,7 @@ PRECISIONS = ("fp32", "bf16")
 # colour rounding errors add up over all pixels instead of cancelling out: there it is up to 20 times that.
 TOLERANCE = 1e-5
 
-_BLOCK = 1024  # rows of the result that are set aside at once
+_BLOCK = 1 << 21  # numbers of the result that are set aside at once
 
 
 def choose(runtime: str, precision: str) -> str:
@@ -103,6 +103,7 @@ class OpenVINO:
             },
         )
         self.dim = backbone.dim
+        self._rows = max(1, _BLOCK // self.dim)
         self.queue = ov.AsyncInferQueue(compiled, 2 * cores)
         self.queue.set_callback(self._keep)
         self._blocks: list[np.ndarray] = []
@@ -112,8 +113,8 @@ class OpenVINO:
         self._blocks = []
         try:
             for position, view in enumerate(views):
-                if position % _BLOCK == 0:
-                    self._blocks.append(np.full((_BLOCK, self.dim), np.nan, np.float32))
+                if position % self._rows == 0:
+                    self._blocks.append(np.full((self._rows, self.dim), np.nan, np.float32))
                 self.queue.start_async({0: view[None]}, position)
                 yield
         finally:
@@ -124,7 +125,7 @@ class OpenVINO:
         return np.concatenate([*blocks, np.empty((0, self.dim), np.float32)])[:n]
 
     def _keep(self, request, position: int) -> None:
-        block, row = divmod(position, _BLOCK)
+        block, row = divmod(position, self._rows)
         self._blocks[block][row] = request.get_output_tensor(0).data[0]
 
 
