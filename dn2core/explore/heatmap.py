@@ -1,8 +1,8 @@
 """Where a picture is unusual, as a person sees it: colours on a fixed scale, outlines, crops and differences.
 
 A distance map is (rows, columns) float32 over the whole picture; higher = more anomalous, NaN where a mask hides the
-cell. Its limit is the project's limit on the largest distance of an image, so that one colour means one thing in
-every picture. Places are shares of the picture's width and height, from its left upper corner.
+cell. Its limit is the project's limit on the patches of an image, so that one colour means one thing in every
+picture. Places are shares of the picture's width and height, from its left upper corner.
 """
 
 from collections.abc import Iterable
