@@ -13,10 +13,13 @@ EVEN = {
     "brightness": 0.5,
     "contrast": 0.3,
     "sharpness": 0.5,
+    "grain": 0.4,
     "dark": 0.0,
     "burnt": 0.0,
-    "red_green": 0.0,
-    "yellow_blue": 0.1,
+    "redness": 0.0,
+    "greenness": 0.0,
+    "yellowness": 0.1,
+    "blueness": -0.1,
     "centre_x": 0.5,
     "centre_y": 0.5,
     "extent": 0.3,
@@ -95,13 +98,13 @@ def test_the_spread_is_taken_from_the_outer_tenth_on_each_side():
         ("brightness", 0.7, "bright"),
         ("contrast", 0.1, "flat"),
         ("sharpness", 0.3, "blurred"),
-        ("sharpness", 0.8, "grainy"),
+        ("grain", 0.8, "grainy"),
         ("dark", 0.3, "dark"),
         ("burnt", 0.2, "burnt"),
-        ("red_green", 0.1, "reddish"),
-        ("red_green", -0.1, "greenish"),
-        ("yellow_blue", 0.2, "yellowish"),
-        ("yellow_blue", 0.0, "bluish"),
+        ("redness", 0.1, "reddish"),
+        ("greenness", 0.1, "greenish"),
+        ("yellowness", 0.2, "yellowish"),
+        ("blueness", 0.0, "bluish"),
         ("centre_x", 0.4, "left"),
         ("centre_x", 0.6, "right"),
         ("centre_y", 0.4, "up"),
@@ -117,9 +120,11 @@ def test_each_finding_says_which_way(measure, value, kind):
     assert (finding.kind, finding.measure, finding.value) == (kind, measure, value)
 
 
-def test_more_contrast_and_fewer_clipped_pixels_are_nothing_to_look_at():
+def test_what_lies_on_the_other_side_is_nothing_to_look_at():
     normals = taken(*[{"dark": 0.5, "burnt": 0.3}] * 20)
-    assert capture_findings(normals, taken({"contrast": 2.0, "dark": 0.0, "burnt": 0.0})) == [()]
+    assert capture_findings(
+        normals, taken({"contrast": 2.0, "sharpness": 2.0, "grain": 0.1, "redness": -0.3, "dark": 0.0, "burnt": 0.0})
+    ) == [()]
 
 
 def test_the_gravest_comes_first_and_each_kind_once():
@@ -129,7 +134,7 @@ def test_the_gravest_comes_first_and_each_kind_once():
     assert findings[0].strength > findings[1].strength > 1
 
 
-OFF = {"brightness": 0.01, "contrast": 0.5, "sharpness": 9.0, "dark": 1.0, "red_green": 0.3, "extent": 0.0}
+OFF = {"brightness": 0.01, "contrast": 0.5, "sharpness": 0.01, "dark": 1.0, "redness": 0.3, "extent": 0.0}
 
 
 def test_a_lamp_that_is_off_is_called_so_and_nothing_else():
