@@ -107,8 +107,12 @@ class PatchBank:
         found = self.match(patches[looked_at], without=without)
         distances = np.full(grid, np.nan, np.float32)
         if found.rows.shape[1]:
-            distances[looked_at] = np.sqrt((found.distances / self._weights[found.rows]).mean(axis=1))
+            distances[looked_at] = np.sqrt((self.weighted(found) ** 2).mean(axis=1))
         return smoothed(distances)
+
+    def weighted(self, found: Matched) -> np.ndarray:
+        """(p, k) distances in the units of a distance map: each by its neighbour's spread, and the root of it."""
+        return np.sqrt(found.distances / self._weights[found.rows])
 
     def _own_spread(self) -> np.ndarray:
         if len(self.patches) == 1:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from dn2core.errors import Refused
-from dn2core.project import encoders, reencode
+from dn2core.project import encoders, stored
 from dn2core.project.catalogue import dump
 from dn2core.project.labels import labels, labels_of
 from dn2core.project.snapshot import Snapshot
@@ -108,7 +108,7 @@ class ComparedImages:
             put(known, self.project.features(known, encoder.fingerprint))
         missing = [row for row in rows if row["known"] is None]
         began, chunk = time.monotonic(), {}
-        for done, (image_id, view) in enumerate(reencode.views(self.project, missing, encoder), start=1):
+        for done, (image_id, view) in enumerate(stored.views(self.project, missing, encoder), start=1):
             if view is not None:
                 chunk[image_id] = view
             if chunk and (len(chunk) == AT_ONCE or done == len(missing)):

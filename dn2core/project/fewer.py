@@ -84,7 +84,8 @@ def _key(view: Snapshot, known: dict) -> list:
     The view is one of the present: one of the past has no generation that tells of its lots.
     """
     settings = asdict(replace(view.settings, reduction=None))
-    del settings["mask"]  # whole images are scored without it
+    for name in ("mask", "patches", "tiles"):  # whole images are scored without them
+        del settings[name]
     said = sorted(label.event_id for label in known.values())  # taking one back makes no newer one
     lots = view.generation[2][-1]
     digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()

@@ -114,6 +114,8 @@ def setting_name(name: str, say: Say = ENGLISH) -> str:
         "reject_budget": t("budget for rejects"),
         "calibration": t("limits rest on"),
         "reduction": t("normals compared with"),
+        "patches": t("patches compared with"),
+        "tiles": t("tiles along each side"),
         "mask": t("mask"),
     }
     return words.get(name, name)
@@ -128,6 +130,8 @@ def setting_value(name: str, settings: Settings, say: Say = ENGLISH) -> str:
         return t("none") if value is None else say.one_in(value)
     if name == "reduction":
         return t("all") if value is None else t("fewer (choice {n})", n=say.number(value))
+    if name == "patches":
+        return patches_word(value, say)
     if name == "mask":
         return mask_words(value, say)
     words = {
@@ -137,6 +141,13 @@ def setting_value(name: str, settings: Settings, say: Say = ENGLISH) -> str:
         "calibration": lambda word: calibration_word(word, say),
     }
     return words.get(name, str)(value)
+
+
+def patches_word(name: str | None, say: Say = ENGLISH) -> str:
+    """What the patches of an image are compared with."""
+    t = say.t
+    words = {None: t("not looked at"), "bank": t("all normals' patches"), "nearest": t("its nearest normals' patches")}
+    return words.get(name, str(name))
 
 
 def mask_words(shapes: Mask, say: Say = ENGLISH) -> str:

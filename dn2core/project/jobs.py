@@ -12,6 +12,7 @@ from dn2core.project.catalogue import Database, Tables, dump
 LANES = {
     "intake": "compute",
     "reencode": "compute",
+    "patches": "compute",
     "jiggle": "compute",
     "steady": "compute",
     "map": "projection",

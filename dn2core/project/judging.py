@@ -8,7 +8,7 @@ import numpy as np
 
 from dn2core.detect import Judgement
 from dn2core.errors import NotFound, StorageError
-from dn2core.project import events, maps
+from dn2core.project import events, maps, patches
 from dn2core.project.catalogue import dump, write_meta
 from dn2core.project.snapshot import Snapshot, generation_in, snapshot
 
@@ -41,6 +41,8 @@ def judge(project: "Project", finishing: int | None = None) -> None:
         break
     if view and len(view.scored) and not maps.has_map(project, view):
         project.submit_map()
+    if view:
+        patches.ask_for_patches(project, view)
 
 
 def judge_if_whole(project: "Project") -> None:

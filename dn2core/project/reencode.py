@@ -1,14 +1,11 @@
 """All images anew through another network, while the old one still serves."""
 
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 import numpy as np
 
-from dn2core.errors import NotFound, Rejected, StorageError
+from dn2core.errors import StorageError
 from dn2core.features.backbones import BACKBONES
-from dn2core.ingest import check_all
-from dn2core.ingest.sources import Source
 from dn2core.project import vectors
 from dn2core.project.catalogue import write_meta
 from dn2core.project.encoders import encoder_for
@@ -19,6 +16,7 @@ from dn2core.project.progress import Progress
 from dn2core.project.project import Project
 from dn2core.project.records import newest_state
 from dn2core.project.settings import settings_in
+from dn2core.project.stored import views
 
 CHUNK = 64
 
@@ -70,39 +68,12 @@ def encode_missing(project: Project, encoder, progress: Progress) -> tuple[int, 
     return len(missing) - len(lost), lost
 
 
-def views(project: Project, images: list, encoder) -> Iterator[tuple[int, np.ndarray | None]]:
-    """What `encoder` sees of stored images, as (image id, pixels); None for one that cannot be read.
-
-    Args:
-        images: rows with id, sha256, format and bytes.
-    """
-    sources = [Source(str(row["id"]), row["sha256"], row["bytes"], _reader(project, row)) for row in images]
-    checked = check_all(
-        sources,
-        limits=project.limits,
-        at_least=encoder.decode_side,
-        prepare=lambda _source, _sha256, _data, decoded: encoder.view(decoded.image),
-    )
-    for source, view in checked:
-        yield int(source.key), None if isinstance(view, Rejected) else view
-
-
 def _missing(db, fingerprint: str) -> list:
     return db.execute(
         "SELECT id, sha256, format, bytes FROM images WHERE id NOT IN"
         " (SELECT image_id FROM vectors WHERE fingerprint = ?) ORDER BY id",
         (fingerprint,),
     ).fetchall()
-
-
-def _reader(project: Project, row):
-    def read() -> bytes:
-        try:
-            return project.original(row["sha256"], row["format"])
-        except (NotFound, StorageError) as error:
-            raise Rejected("FILE_UNREADABLE") from error
-
-    return read
 
 
 def _save(project: Project, encoder, views: dict[int, np.ndarray]) -> None:

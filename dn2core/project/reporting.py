@@ -14,6 +14,9 @@ from dn2core.detect.calibration import Forecast, forecast
 from dn2core.detect.calibration import Limit as Calibration
 from dn2core.detect.lot_difference import LotDifference, drawn_lots, lot_difference
 from dn2core.explore.evaluation import Evaluation, Share
+from dn2core.explore.heatmap import heat_over
+from dn2core.ingest.decode import decode
+from dn2core.ingest.thumbnail import thumbnail
 from dn2core.project import events
 from dn2core.project.evaluate import evaluation
 from dn2core.project.history_words import (
@@ -25,6 +28,7 @@ from dn2core.project.history_words import (
     setting_value,
 )
 from dn2core.project.labels import DEFECT, GOOD, UNSURE, Label, labels, labels_of
+from dn2core.project.patches import PatchView, patch_heat, patch_view
 from dn2core.project.settings import K_MAX
 from dn2core.project.snapshot import Snapshot
 from dn2core.report import html
@@ -61,8 +65,10 @@ def report_of(
     entries = _entries(project, view)
     known = known_labels(project, view)
     marks = labels_of(view.scored, known)
-    flagged = _ranked(judged, judged.flagged)
-    missed = _ranked(judged, (marks == DEFECT) & (judged.verdicts == PASS))
+    patches = patch_view(project, view)
+    flagged = _ranked(judged.scores, judged.flagged)
+    missed = _ranked(judged.scores, (marks == DEFECT) & (judged.verdicts == PASS))
+    places = _ranked(patches.scores, patches.flagged & ~judged.flagged) if patches else np.empty(0, np.int64)
     return html.Report(
         project=view.name,
         made_at=when,
@@ -73,14 +79,16 @@ def report_of(
         settings=tuple(_settings(view, judged, say)),
         limits=tuple(_limits(judged, say)),
         forecasts=tuple(_forecasts(view, judged, say)),
-        warnings=tuple(_warnings(view, judged, len(missed), say)),
+        warnings=tuple(_warnings(view, judged, len(missed), len(places), say)),
         normal_scores=judged.normal_scores,
         scored_scores=judged.scores,
         map=_map(project, view, judged),
-        flagged=_pictures(project, view, judged, flagged[:most], known),
+        flagged=_pictures(project, view, judged, patches, flagged[:most], known),
         flagged_total=len(flagged),
-        missed=_pictures(project, view, judged, missed[:most], known),
+        missed=_pictures(project, view, judged, patches, missed[:most], known),
         missed_total=len(missed),
+        places=_pictures(project, view, judged, patches, places[:most], known),
+        places_total=len(places),
         history=tuple(
             html.Event(datetime.fromtimestamp(entry.at, UTC), entry.author, event_words(entry, say))
             for entry in entries
@@ -128,10 +136,10 @@ def _entries(project: "Project", view: Snapshot) -> list[events.Event]:
     return [entry for entry in events.history(project) if past is None or entry.id <= past]
 
 
-def _ranked(judged: Judgement, which: np.ndarray) -> np.ndarray:
+def _ranked(scores: np.ndarray, which: np.ndarray) -> np.ndarray:
     """(.,) positions, the most unusual first."""
     at = np.flatnonzero(which)
-    return at[np.argsort(-judged.scores[at], kind="stable")]
+    return at[np.argsort(-scores[at], kind="stable")]
 
 
 def _state(view: Snapshot) -> html.State:
@@ -285,13 +293,19 @@ def _rests_on(ahead: Forecast, in_force: bool, say: Say) -> str:
     return " ".join(parts)
 
 
-def _warnings(view: Snapshot, judged: Judgement, missed: int, say: Say):
+def _warnings(view: Snapshot, judged: Judgement, missed: int, places: int, say: Say):
     t, tn = say.t, say.tn
     past = history_entry(view)
     if past is not None:
         yield t("This is a state of the past: entry {entry} of the history.", entry=say.number(past))
     if missed:
         yield tn("{n} known defect passes.", "{n} known defects pass.", missed)
+    if places:
+        yield tn(
+            "{n} image is usual as a whole, but one place of it lies above its limit.",
+            "{n} images are usual as a whole, but one place of each lies above its limit.",
+            places,
+        )
     if judged.calibration is not None:
         if not judged.reliable:
             n = say.number(len(judged.reference_scores))
@@ -343,20 +357,28 @@ def _map(project: "Project", view: Snapshot, judged: Judgement) -> html.MapPoint
 
 
 def _pictures(
-    project: "Project", view: Snapshot, judged: Judgement, positions: np.ndarray, known: dict[int, Label]
+    project: "Project",
+    view: Snapshot,
+    judged: Judgement,
+    patches: PatchView | None,
+    positions: np.ndarray,
+    known: dict[int, Label],
 ) -> tuple[html.Picture, ...]:
-    """Scored images at these positions, each with its nearest normals and what people said of it."""
+    """Scored images at these positions, each with its nearest normals, its heat and what people said of it."""
     near = {at: view.neighbours_of(int(view.scored.ids[at]), judged.k) for at in positions.tolist()}
     wanted = view.scored.ids[positions].tolist()
     wanted += [one.item_id for found in near.values() for one in found[: html.NEIGHBOURS]]
     ids = list(dict.fromkeys(wanted))
     jpegs = dict(zip(ids, project.thumbnails(ids), strict=True))
+    heated = patches is not None and history_entry(view) is None  # maps are those of the present, on its limit
 
     def picture(at: int) -> html.Picture:
         said = known.get(int(view.scored.image_ids[at]))
         return html.Picture(
             name=view.scored.names[at],
             jpeg=jpegs[int(view.scored.ids[at])],
+            heat=_heat(project, int(view.scored.ids[at]), jpegs[int(view.scored.ids[at])]) if heated else b"",
+            place=float(patches.multiples[at]) if patches and np.isfinite(patches.multiples[at]) else None,
             verdict=str(judged.verdicts[at]),
             percentile=float(judged.percentiles[at]),
             multiple=float(judged.multiples[at]),
@@ -370,6 +392,14 @@ def _pictures(
         )
 
     return tuple(picture(at) for at in positions.tolist())
+
+
+def _heat(project: "Project", item_id: int, jpeg: bytes) -> bytes:
+    """The thumbnail under its heat, as JPEG; nothing where either is missing, or where there is no limit."""
+    found = patch_heat(project, item_id)
+    if not jpeg or found is None or not found[1] >= 0:
+        return b""
+    return thumbnail(heat_over(decode(jpeg).image, *found))
 
 
 def _evaluation(found: Evaluation, say: Say):

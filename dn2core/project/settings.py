@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from dn2core.detect import BUDGET, CALIBRATIONS, check_budgets, form_of
 from dn2core.detect.mask import Mask, as_shapes, check_leaves_some
 from dn2core.errors import Refused
+from dn2core.features.patches import TILES
 
 K_MAX = 50
+PATCHES = ("bank", "nearest")  # PatchCore's thinned bank of all normals, SPADE's patches of the nearest normals
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,9 @@ class Settings:
         None: whatever is flagged is rejected.
     calibration: which scores of good parts the limits rest on, where they are there: see `Reference`.
     reduction: the choice of fewer normals to compare with (see `reductions`); None: all of them.
+    patches: what the patches of an image are compared with: "bank" (those of all normals, thinned), "nearest" (those of
+        its nearest normals), or None: the whole image alone is looked at.
+    tiles: tiles along each side that a picture is cut into for its patches.
     mask: which part of every picture the patches are looked at in (see `dn2core.detect.mask`); (): all of it.
     """
 
@@ -32,6 +37,8 @@ class Settings:
     reject_budget: float | None = None
     calibration: str = "leave_one_out"
     reduction: int | None = None
+    patches: str | None = None
+    tiles: int = 1
     mask: Mask = ()
 
     def __post_init__(self):
@@ -41,6 +48,10 @@ class Settings:
         check_budgets(self.budget, self.reject_budget)
         if self.calibration not in CALIBRATIONS:
             raise Refused("UNKNOWN_CALIBRATION", name=self.calibration, known=", ".join(CALIBRATIONS))
+        if self.patches not in (None, *PATCHES):
+            raise Refused("UNKNOWN_PATCHES", name=self.patches, known=", ".join(PATCHES))
+        if self.tiles not in TILES:
+            raise Refused("TILES_OUT_OF_RANGE", most=TILES[-1], got=self.tiles)
         object.__setattr__(self, "mask", as_shapes(self.mask))  # from JSON it comes as lists
         check_leaves_some(self.mask)
 

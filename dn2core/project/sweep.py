@@ -25,13 +25,13 @@ def sweep(store: Store) -> None:
 
 
 def _sweep_project(project: Project) -> None:
-    for kind in ("originals", "thumbs"):
-        _remove((project.folder / kind).glob(f"*/{TEMPORARY}*"), UNFINISHED_SECONDS)
+    for place in ("originals/*", "thumbs/*", "patches/*/*"):
+        _remove(project.folder.glob(f"{place}/{TEMPORARY}*"), UNFINISHED_SECONDS)
     with project.db.read() as db:
-        tables = ("chunks", "maps", "comparisons", "reductions")
+        tables = ("chunks", "maps", "comparisons", "reductions", "patch_fits", "patch_results")
         named = {row["file"] for table in tables for row in db.execute(f"SELECT file FROM {table}")}
         open_ids = [row["id"] for row in db.execute("SELECT id FROM batches WHERE job_id IS NULL")]
-    for kind in ("vectors", "maps", "comparisons", "reductions"):
+    for kind in ("vectors", "maps", "comparisons", "reductions", "patch_fits"):
         _remove((p for p in (project.folder / kind).glob("*") if p.name not in named), UNFINISHED_SECONDS)
     busy = {str(batch) for batch in project.unfinished()}
     incoming = project.folder / "incoming"

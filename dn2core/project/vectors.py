@@ -39,6 +39,18 @@ def load_chunk(folder: Path, name: str, sha256: str) -> np.ndarray:
     return np.load(io.BytesIO(data), allow_pickle=False)
 
 
+def read_array(folder: Path, name: str) -> np.ndarray:
+    """Read an array that is checked by its format alone.
+
+    Raises:
+        StorageError: VECTORS_DAMAGED when it is missing or no array.
+    """
+    try:
+        return np.load(io.BytesIO(below(folder, name).read_bytes()), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise StorageError("VECTORS_DAMAGED", file=name) from error
+
+
 def record(db: sqlite3.Connection, fingerprint: str, chunk: tuple[str, str], image_ids: list[int]) -> None:
     """Enter a saved chunk, whose rows belong to `image_ids`, in the catalogue."""
     chunk_id = db.execute(

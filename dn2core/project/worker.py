@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from dn2core.errors import DN2Error
-from dn2core.project import comparing, fewer, intake, jiggle, maps, reductions, reencode
+from dn2core.project import comparing, fewer, intake, jiggle, maps, patch_fits, reductions, reencode
 from dn2core.project.jobs import LANES, Job
 from dn2core.project.lifeline import end_with_parent
 from dn2core.project.progress import Interrupted, Progress, Stopped
@@ -21,6 +21,7 @@ from dn2core.project.sweep import sweep
 KINDS: dict[str, Callable] = {
     "intake": intake.run,
     "reencode": reencode.run,
+    "patches": patch_fits.run,
     "jiggle": jiggle.run,
     "steady": jiggle.run_image,
     "map": maps.run,

@@ -118,6 +118,7 @@ def title(job) -> str:
     titles = {
         "intake": t("Taking in images"),
         "reencode": t("Encoding anew"),
+        "patches": t("Looking at patches"),
         "map": t("Drawing the map"),
         "reduce": t("Choosing normals"),
         "fewer": t("Measuring smaller banks"),
@@ -150,6 +151,10 @@ def stage(job) -> str:
         "loading the network": t("loading the network"),
         "reading the list of files": t("reading the list of files"),
         "choosing the normals to keep": t("choosing the normals to keep"),
+        "looking at patches": t("taking the features of patches"),
+        "choosing patches": t("choosing patches of the normals"),
+        "setting the limit": t("comparing normals with each other"),
+        "comparing patches": t("comparing patches"),
         "measuring smaller banks": t("comparing with fewer"),
         "drawing the map": t("about a minute for ten thousand images"),
         "finishing": t("finishing"),

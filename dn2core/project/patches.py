@@ -1,0 +1,276 @@
+"""What the patches say of scored images, beside what the whole images say; made by `patch_fits`, read here."""
+
+import math
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dn2core.detect.calibration import Limit, limit_for
+from dn2core.detect.patches import NEIGHBOURS, bank_of
+from dn2core.detect.verdicts import percentile_among
+from dn2core.errors import DN2Error, StorageError
+from dn2core.features.patches import smallest_seen, view_side
+from dn2core.project import vectors
+from dn2core.project.patch_fits import (
+    FOLDER,
+    Fit,
+    cells_looked_at,
+    distance_map,
+    encoder_of,
+    everything,
+    fit_of,
+    nearest_normals,
+    submit_patches,
+)
+from dn2core.project.patch_maps import load_patches
+from dn2core.project.snapshot import snapshot
+
+if TYPE_CHECKING:
+    from dn2core.project.project import Project
+    from dn2core.project.snapshot import Snapshot
+
+KEPT_VIEWS = 4
+AROUND = 1.5  # cells from the middle of a patch that a match shows
+
+_lock = threading.Lock()
+_views: OrderedDict[tuple, "PatchView"] = OrderedDict()
+
+
+@dataclass(frozen=True, eq=False)
+class PatchView:
+    """Scores and verdicts of the patches, row by row those of `Snapshot.scored`.
+
+    scores: (q,) float64, higher = more anomalous; NaN where patches are not compared yet.
+    limit: scores above it are flagged; NaN below two normals.
+    calibration: how the limit came about, by the project's false-alarm budget; None below two normals.
+    normal_scores: (c,) float64 of the good parts that it rests on.
+    percentiles: (q,) percent of those strictly below; NaN where unknown.
+    flagged: (q,) bool.
+    pending: images that are to be compared yet.
+    """
+
+    scores: np.ndarray
+    limit: float
+    calibration: Limit | None
+    normal_scores: np.ndarray
+    percentiles: np.ndarray
+    flagged: np.ndarray
+    pending: int
+
+    @property
+    def multiples(self) -> np.ndarray:
+        """(q,) scores in units of the limit."""
+        return self.scores / self.limit if self.limit > 0 else np.full(len(self.scores), math.nan)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A part of a normal that a place should have looked like: its box in shares of width and height, its distance
+    in the units of a distance map."""
+
+    item_id: int
+    name: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+    distance: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What looking at patches takes, at some number of tiles.
+
+    side: pixels of the square that a picture is brought to.
+    smallest: about how wide a defect must be to show, in pixels of a usual normal.
+    width, height: of a usual normal.
+    bytes: on disk, for all images.
+    """
+
+    tiles: int
+    side: int
+    smallest: float
+    width: int
+    height: int
+    bytes: int
+
+
+def patch_view(project: "Project", view: "Snapshot") -> PatchView | None:
+    """What the patches say in this state; None where they are not looked at, or nothing is ready for it yet."""
+    fit = _fit(project, view)
+    if fit is None:
+        return None
+    with project.db.read() as db:
+        rows = db.execute("SELECT image_id, score FROM patch_results WHERE fit_id = ?", (fit.id,)).fetchall()
+    key = (view.generation, fit.id, len(rows))
+    with _lock:
+        if key in _views:
+            _views.move_to_end(key)
+            return _views[key]
+    made = _judged(view, fit, {row["image_id"]: row["score"] for row in rows})
+    with _lock:
+        _views[key] = made
+        while len(_views) > KEPT_VIEWS:
+            _views.popitem(last=False)
+    return made
+
+
+def due(project: "Project", view: "Snapshot") -> bool:
+    """Whether patches are asked for and something is missing."""
+    if view.settings.patches is None:
+        return False
+    found = patch_view(project, view)
+    return found is None or found.pending > 0
+
+
+def ask_for_patches(project: "Project", view: "Snapshot") -> None:
+    """Have a worker make what is missing; nothing where patches are not looked at."""
+    if due(project, view):
+        submit_patches(project)
+
+
+def patch_heat(project: "Project", item_id: int) -> tuple[np.ndarray, float] | None:
+    """The distance map of an image, (rows, columns) float32, and the limit; None before its patches were compared.
+
+    A normal is compared with the others, at once.
+    """
+    view = snapshot(project)
+    fit = _fit(project, view)
+    if fit is None:
+        return None
+    found = patch_view(project, view)
+    at = view.scored.position(item_id)
+    if at is not None:
+        distances = _stored_map(project, fit, int(view.scored.image_ids[at]))
+        return None if distances is None else (distances, found.limit)
+    at = everything(view).position(item_id)
+    if at is None:
+        return None
+    try:
+        image_id = int(everything(view).image_ids[at])
+        return distance_map(project, view, encoder_of(project, view.settings), fit, image_id), found.limit
+    except StorageError:
+        return None
+
+
+def patch_matches(project: "Project", item_id: int) -> list[Match]:
+    """Parts of normals that the most unusual place of an image should have looked like, nearest first.
+
+    Of each normal its nearest part; none where nothing was compared.
+    """
+    view = snapshot(project)
+    heat, fit = patch_heat(project, item_id), _fit(project, view)
+    if heat is None or np.isnan(heat[0]).all():
+        return []
+    encoder, normals = encoder_of(project, view.settings), everything(view)
+    items = view.scored if view.scored.position(item_id) is not None else normals
+    image_id = int(items.image_ids[items.position(item_id)])
+    try:
+        patches = load_patches(project, encoder, image_id)
+        bank, owners, without = _bank_for(project, view, encoder, fit, image_id)
+    except StorageError:
+        return []
+    row, column = np.unravel_index(np.nanargmax(heat[0]), heat[0].shape)
+    found = bank.match(patches[row, column][None], k=8 * NEIGHBOURS, without=without)
+    names = dict(zip(normals.image_ids.tolist(), zip(normals.ids.tolist(), normals.names, strict=True), strict=True))
+    matches, seen = [], set()
+    for distance, at in zip(bank.weighted(found)[0].tolist(), found.rows[0].tolist(), strict=True):
+        owner = int(owners[bank.owners[at]])
+        if owner in names and owner not in seen:
+            seen.add(owner)
+            matches.append(Match(*names[owner], *_box(int(bank.cells[at]), encoder.layout.grid), distance))
+    return matches
+
+
+def plans(project: "Project", view: "Snapshot", tiles: tuple[int, ...]) -> list[Plan]:
+    """What looking at patches would take, for each of these numbers of tiles.
+
+    Raises:
+        Refused: NO_PATCHES.
+    """
+    from dataclasses import replace
+
+    with project.db.read() as db:
+        sizes = db.execute(
+            "SELECT m.width, m.height, count(*) AS n FROM items i JOIN images m ON m.id = i.image_id"
+            " WHERE i.role = 'normal' AND i.until IS NULL GROUP BY 1, 2 ORDER BY n DESC, 1 DESC LIMIT 1"
+        ).fetchone()
+        images = db.execute("SELECT count(*) FROM images").fetchone()[0]
+    width, height = (sizes["width"], sizes["height"]) if sizes else (view_side(1), view_side(1))
+    found = []
+    for count in tiles:
+        layout = encoder_of(project, replace(view.settings, tiles=count)).layout
+        found.append(
+            Plan(count, view_side(count), smallest_seen(width, height, count), width, height, 2 * layout.size * images)
+        )
+    return found
+
+
+def _fit(project: "Project", view: "Snapshot") -> Fit | None:
+    if view.settings.patches is None:
+        return None
+    try:
+        return fit_of(project, view, encoder_of(project, view.settings))
+    except DN2Error:  # the network has no maps, its weights are gone: the job that asks for them says so
+        return None
+
+
+def _judged(view: "Snapshot", fit: Fit, known: dict[int, float]) -> PatchView:
+    scores = np.array([known.get(one, math.nan) for one in view.scored.image_ids.tolist()], np.float64)
+    good = fit.scores[np.isfinite(fit.scores)]
+    lots = None if fit.lots is None else fit.lots[np.isfinite(fit.scores)]
+    calibration = None
+    if len(good) > 1:
+        aside = 0 if fit.kind == "held_out" else view.set_aside
+        calibration = limit_for(good, view.settings.budget, lots, set_aside=aside)
+    limit = calibration.value if calibration else math.nan
+    percentiles = np.where(np.isnan(scores), math.nan, percentile_among(good, scores))
+    return PatchView(
+        scores=scores,
+        limit=limit,
+        calibration=calibration,
+        normal_scores=good,
+        percentiles=percentiles,
+        flagged=scores > limit,
+        pending=int(np.isnan(scores).sum()),
+    )
+
+
+def _stored_map(project: "Project", fit: Fit, image_id: int) -> np.ndarray | None:
+    with project.db.read() as db:
+        row = db.execute(
+            "SELECT file, row FROM patch_results WHERE fit_id = ? AND image_id = ?", (fit.id, image_id)
+        ).fetchone()
+    if row is None:
+        return None
+    try:
+        return _chunk(project.folder / FOLDER, row["file"])[row["row"]].astype(np.float32)
+    except StorageError:
+        with project.db.write() as db:  # it is compared anew
+            db.execute("DELETE FROM patch_results WHERE file = ?", (row["file"],))
+        return None
+
+
+@lru_cache(maxsize=8)
+def _chunk(folder, name: str) -> np.ndarray:
+    return vectors.read_array(folder, name)
+
+
+def _bank_for(project, view, encoder, fit: Fit, image_id: int) -> tuple:
+    """The bank that an image was compared with, the image ids of its owners, and the owner that does not count."""
+    if fit.bank is not None:
+        return fit.bank, fit.normals, np.flatnonzero(fit.normals == image_id)
+    near = nearest_normals(view, image_id)
+    cells = cells_looked_at(encoder, view.settings)
+    return bank_of([load_patches(project, encoder, one) for one in near], range(len(near)), cells), near, ()
+
+
+def _box(cell: int, grid: int) -> tuple[float, float, float, float]:
+    row, column = divmod(cell, grid)
+    left, top = (max(0.0, (at + 0.5 - AROUND) / grid) for at in (column, row))
+    right, bottom = (min(1.0, (at + 0.5 + AROUND) / grid) for at in (column, row))
+    return left, top, right, bottom
