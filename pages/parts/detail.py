@@ -16,6 +16,7 @@ from pages.parts.results import judged_item, reason
 from pages.parts.routes import url
 from pages.parts.service import past
 from pages.parts.text import md, number, show, t
+from pages.parts.where_detail import difference_switch, places, where_closely, where_overlay, where_verdict
 
 
 def open_detail(project, shown, item_id: int, order: list[int], judged=None) -> None:
@@ -47,16 +48,19 @@ def look_at(project, shown, judged, one, *, said=None, go_on=None, beside: bool 
     """
     remember(project, one.item_id)
     neighbours = shown.neighbours_of(one.item_id, judged.k)
+    there = places(project, shown, one)
     left, right = st.columns([7, 5], gap="medium")
     with right:
         _verdict(one, judged)
+        where_verdict(there, one, judged)
         if not past():
             _decide(project, shown, one, said or _said, go_on or _not_now)
         _neighbours(project, neighbours, _against(neighbours, beside))
         _place(judged, one)
         jiggle_bar(project, shown, judged, one)
     with left:
-        _picture(project, one, neighbours, beside)
+        _picture(project, one, neighbours, beside, there)
+        where_closely(project, there)
         _facts(project, one.item_id)
 
 
@@ -197,7 +201,7 @@ def _place(judged, one) -> None:
         )
 
 
-def _picture(project, one, neighbours: list, beside: bool) -> None:
+def _picture(project, one, neighbours: list, beside: bool, there) -> None:
     against = _against(neighbours, beside)
     if "dn2_saw" not in st.session_state:
         st.session_state["dn2_saw"] = st.query_params.get("saw") == "1"
@@ -208,6 +212,7 @@ def _picture(project, one, neighbours: list, beside: bool) -> None:
             on_change=_saw,
             help=t("The very pixels that were compared, after scaling (and cropping, in the paper's preset)."),
         )
+        difference_switch(bool(neighbours))
         if against is not None:
             st.button(
                 t("This image alone"), key="dn2_alone", icon=":material/crop_square:", on_click=_alone, args=(beside,)
@@ -223,6 +228,7 @@ def _picture(project, one, neighbours: list, beside: bool) -> None:
             )
     kind = "saw" if st.session_state["dn2_saw"] else "image"
     other = next((near for near in neighbours if near.item_id == against), None)
+    nearest = against if against is not None else neighbours[0].item_id if neighbours else None
     compare_zoom(
         key="dn2_zoom",
         left_url=url(kind, project.id, one.item_id),
@@ -230,6 +236,7 @@ def _picture(project, one, neighbours: list, beside: bool) -> None:
         alt=_alt(one, other),
         height=520,
         outline=_outline(project, one.item_id) if kind == "image" else None,
+        **(where_overlay(project, there, one.item_id, nearest) if kind == "image" else {}),
     )
     if other is not None:
         st.caption(

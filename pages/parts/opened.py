@@ -3,7 +3,7 @@
 import streamlit as st
 
 LAST = "dn2_last_image"
-PARAMS = ("image", "against", "saw", "trial")  # what belongs to an opened picture
+PARAMS = ("image", "against", "saw", "difference", "trial")  # what belongs to an opened picture
 
 
 def wanted_image() -> int | None:

@@ -29,6 +29,7 @@ from dn2core.errors import DN2Error, NotFound, sentence
 from dn2core.explore import heatmap
 from dn2core.project import Project
 from dn2core.project.close_ups import pixels
+from dn2core.project.patches import patch_heat
 from pages.parts.service import store
 
 THUMBNAILS = 240  # ids a request
@@ -97,8 +98,6 @@ async def heat(request: Request) -> Response:
 
 
 def _heat(project, item_id: int) -> np.ndarray:
-    from dn2core.project.patches import patch_heat
-
     item, found = project.item(item_id), patch_heat(project, item_id)
     if found is None or not found[1] >= 0:  # without a limit the colours mean nothing
         raise NotFound("NOT_FOUND", what="The heat")

@@ -9,8 +9,10 @@ import streamlit as st
 from dn2core.errors import NotFound
 from dn2core.explore.heatmap import difference_legend, legend, outlines, worst_region
 from dn2core.project.close_ups import close_ups
+from dn2core.project.patches import patch_heat, patch_matches, patch_view
 from pages.parts.look import percent, times
 from pages.parts.routes import url
+from pages.parts.service import past
 from pages.parts.text import md, show, t
 
 CLOSE_UP = 128  # px a close-up is wide
@@ -36,14 +38,13 @@ class Places:
 
 def places(project, shown, one) -> Places | None:
     """What the patches say of a scored image; None for a normal, and where the project does not look at patches."""
-    from dn2core.project.patches import patch_heat, patch_view
-
     view = patch_view(project, shown) if one.role == "scored" else None
     if view is None:
         return None
     at = shown.scored.position(one.item_id)
     score = float(view.scores[at])
-    found = None if math.isnan(score) else patch_heat(project, one.item_id)
+    # Maps are those of the present, on its limit.
+    found = None if math.isnan(score) or past() else patch_heat(project, one.item_id)
     return Places(
         item_id=one.item_id,
         score=score,
@@ -171,8 +172,6 @@ def _close_up(one, caption: str, alt: str) -> None:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _close_ups(_project, key: tuple, _there: Places) -> list:
-    from dn2core.project.patches import patch_matches
-
     region = worst_region(_there.distances, _there.limit)
     return (
         [] if region is None else close_ups(_project, _there.item_id, region, patch_matches(_project, _there.item_id))
