@@ -1,0 +1,88 @@
+"""What whole images and patches say of the same images, beside each other."""
+
+import numpy as np
+import plotly.graph_objects as go
+
+from dn2core.explore.modes import FOUND, found_by
+from pages.parts.look import NORMAL, REJECT, REVIEW, SELECTED, dark, percent, template, times
+from pages.parts.results import Cells
+from pages.parts.text import number, plain, show, t
+
+_TOP = 4.0  # times the limit: farther images stand at the edge, or those near it would be squashed
+_NAMES = 3_000  # images up to which each point tells its name
+
+
+def found_word(name: str) -> str:
+    """Which mode found an image."""
+    return {
+        "both": t("both"),
+        "patches": t("patches alone"),
+        "whole": t("whole image alone"),
+        "neither": t("neither"),
+    }[name]
+
+
+def modes(judged, patches) -> np.ndarray:
+    """(q,) which mode flags each scored image; "" where patches are not compared yet."""
+    return np.where(np.isnan(patches.scores), "", found_by(judged.flagged, patches.flagged))
+
+
+def most_unusual_place_first(patches, positions: np.ndarray) -> np.ndarray:
+    """These positions by the score of their patches, those not compared yet last."""
+    return positions[np.argsort(-np.nan_to_num(patches.scores[positions], nan=-np.inf), kind="stable")]
+
+
+def mode_cells(shown, judged, patches, positions: np.ndarray) -> Cells:
+    """Scored images at these positions, captioned by both modes."""
+    found, multiples = modes(judged, patches), patches.multiples
+    tones = {"both": "reject", "patches": "reject", "whole": "reject", "neither": "pass", "": "review"}
+    captions = [
+        t("place {place} · whole {whole}", place=_times(multiples[at]), whole=percent(judged.percentiles[at]))
+        for at in positions.tolist()
+    ]
+    return Cells(
+        ids=shown.scored.ids[positions].tolist(),
+        captions=captions,
+        tones=[tones[word] for word in found[positions].tolist()],
+        details=[show(shown.scored.names[at]) for at in positions.tolist()],
+    )
+
+
+def both_modes(shown, judged, patches, *, height: int = 380) -> go.Figure:
+    """Each scored image by both scores in units of their limits; what lies beyond a line is flagged by that mode."""
+    whole = judged.scores / judged.limit if judged.limit > 0 else np.full(len(judged.scores), np.nan)
+    place, found = patches.multiples, modes(judged, patches)
+    figure = go.Figure()
+    for name, colour, sign in zip(
+        FOUND, (REJECT, SELECTED, REVIEW, NORMAL), ("diamond", "triangle-up", "square", "circle"), strict=True
+    ):
+        here = np.flatnonzero((found == name) & np.isfinite(whole))
+        names = [plain(show(shown.scored.names[at])) for at in here] if len(place) <= _NAMES else None
+        figure.add_scattergl(
+            x=np.minimum(whole[here], _TOP),
+            y=np.minimum(place[here], _TOP),
+            mode="markers",
+            name=t("{word} ({n})", word=found_word(name), n=number(len(here))),
+            marker={"color": colour, "symbol": sign, "size": 9, "opacity": 0.8},
+            hovertext=names,
+            hoverinfo="text" if names else "skip",
+            customdata=shown.scored.ids[here],
+        )
+    line = {"color": "#BBBBBB" if dark() else "#555555", "width": 1, "dash": "dash"}
+    figure.add_vline(1, line=line)
+    figure.add_hline(1, line=line)
+    figure.update_layout(
+        template=template(),
+        height=height,
+        clickmode="event+select",
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.04, "yanchor": "bottom", "x": 0, "itemclick": False},
+        margin={"t": 48},
+    )
+    figure.update_xaxes(title=t("whole image: score in units of its limit"), rangemode="tozero")
+    figure.update_yaxes(title=t("most unusual place: score in units of its limit"), rangemode="tozero")
+    return figure
+
+
+def _times(multiple: float) -> str:
+    return times(multiple) if multiple == multiple else t("not yet")

@@ -1,0 +1,142 @@
+"""How patches are looked at: how finely, compared with what, and where not."""
+
+import streamlit as st
+
+from dn2core.errors import DN2Error
+from dn2core.features.patches import TILES
+from dn2core.project.history_words import patches_word
+from dn2core.project.patches import plans
+from dn2core.project.settings import PATCHES
+from pages.parts.components.who import author
+from pages.parts.header import problem
+from pages.parts.history_words import SAY
+from pages.parts.look import megabytes
+from pages.parts.mask import mask_panel
+from pages.parts.service import past
+from pages.parts.text import md, number, t
+
+
+def begin(project, shown) -> None:
+    """Patches are not looked at: why they should be, and the button."""
+    st.markdown(f"#### {t('The whole image hides small defects')}")
+    st.markdown(
+        t(
+            "A scratch of a few pixels changes little of the whole. Here each place of an image is compared with the"
+            " places of the normals: a heatmap shows where it differs, beside the parts that it should have matched."
+        )
+    )
+    if past():
+        st.caption(t("In this state of the past, places were not looked at."))
+        return
+    found = _plans(project, shown)
+    if found is None:
+        return
+    tiles = _tiles(found, 1)
+    st.button(
+        t("Look at places"),
+        key="dn2_where_begin",
+        type="primary",
+        icon=":material/center_focus_weak:",
+        on_click=_apply,
+        args=(project, {"patches": PATCHES[0], "tiles": tiles}),
+    )
+    _told()
+
+
+def setup(project, shown) -> None:
+    """Another fineness, another comparison, the mask, and the way back."""
+    if past():
+        return
+    _told()
+    opened = st.expander(t("Where to look"), icon=":material/select_all:", key="dn2_where_mask", on_change="rerun")
+    if opened.open:
+        with opened:
+            mask_panel(project, shown)
+    with st.expander(t("How finely, and compared with what"), icon=":material/grid_4x4:", key="dn2_where_how"):
+        found = _plans(project, shown)
+        if found is not None:
+            _change(project, shown.settings, found)
+        st.button(
+            t("Look at the whole image alone"),
+            key="dn2_where_end",
+            icon=":material/close:",
+            on_click=_apply,
+            args=(project, {"patches": None}),
+            help=t("The features of patches stay on the disk, so that coming back is quick."),
+        )
+
+
+def _change(project, settings, found: list) -> None:
+    tiles = _tiles(found, settings.tiles)
+    method = st.radio(
+        t("Compared with"),
+        PATCHES,
+        index=PATCHES.index(settings.patches),
+        format_func=lambda name: patches_word(name, SAY),
+        key="dn2_where_method",
+        horizontal=True,
+        help=t(
+            "All normals' patches, thinned (PatchCore): quicker, and better on what was measured. Its nearest normals'"
+            " patches (SPADE): for parts that come in many kinds."
+        ),
+    )
+    changed = {"tiles": tiles, "patches": method}
+    st.button(
+        t("Apply"),
+        key="dn2_where_apply",
+        disabled=(tiles, method) == (settings.tiles, settings.patches),
+        on_click=_apply,
+        args=(project, changed),
+    )
+
+
+def _plans(project, shown) -> list | None:
+    try:
+        return plans(project, shown, TILES)
+    except DN2Error as error:
+        problem(error)
+        return None
+
+
+def _tiles(found: list, chosen: int) -> int:
+    """How finely: with the smallest defect that shows, and what it takes."""
+    first = found[0]
+    st.markdown(
+        md(
+            t(
+                "Your usual normal has {width} × {height} pixels.",
+                width=number(first.width),
+                height=number(first.height),
+            )
+        )
+    )
+    by = {plan.tiles: plan for plan in found}
+    return st.radio(
+        t("How finely"),
+        list(by),
+        index=list(by).index(chosen),
+        format_func=lambda tiles: t(
+            "{tiles} × {tiles} tiles: shows defects from about {px} px on · {size} on disk",
+            tiles=number(tiles),
+            px=number(max(1.0, by[tiles].smallest), 0 if by[tiles].smallest >= 10 else 1),
+            size=megabytes(by[tiles].bytes),
+        ),
+        key=f"dn2_where_tiles_{chosen}",
+        help=t(
+            "The network sees each tile at 320 × 320 pixels. Tiles overlap, so that nothing is cut at an edge. Twice as"
+            " many along each side take four times as long."
+        ),
+    )
+
+
+def _apply(project, changes: dict) -> None:
+    try:
+        project.change_settings(author=author(), **changes)
+    except DN2Error as error:
+        st.session_state["dn2_where_told"] = error
+
+
+def _told() -> None:
+    error = st.session_state.pop("dn2_where_told", None)
+    if error is not None:
+        problem(error)
