@@ -10,6 +10,9 @@ from dn2core.report import results_csv
 from pages.parts import filters
 from pages.parts.accounting import accounting, last_delivery, source_word
 from pages.parts.browse import browse
+from pages.parts.capture_findings import taken
+from pages.parts.capture_gallery import corner_marks
+from pages.parts.capture_words import ICON, why
 from pages.parts.charts import score_histogram
 from pages.parts.deliveries import deliveries
 from pages.parts.detail import open_detail
@@ -54,7 +57,9 @@ def score() -> None:
     chosen = filters.read(st.query_params)
     known = known_labels(project, shown)
     said = labels_of(shown.scored, known)
-    positions = most_unusual_first(judged.scores, filters.matching(chosen, shown, judged, said))
+    captures = taken(project, shown)
+    odd = captures.scored_with_findings()
+    positions = most_unusual_first(judged.scores, filters.matching(chosen, shown, judged, said, odd))
     wanted = wanted_image()
     if wanted is not None and judged_item(shown, judged, wanted) is not None:
         open_detail(project, shown, wanted, shown.scored.ids[positions].tolist(), judged)
@@ -63,16 +68,17 @@ def score() -> None:
         problem("NOT_FOUND", {"what": t("The image")})
     with right.container(horizontal=True, horizontal_alignment="right"):
         report_button(project, shown, judged)
-        _download(shown, judged, positions, known)
+        _download(shown, judged, positions, known, captures.scored)
     changed_normals(project)
     _answer(shown, judged)
     _missed(judged, said)
+    _check_capture(int(odd.sum()), chosen)
     last_delivery(project.batches("scored"))
     if not past():
         _more_images(project)
     _filter_row(project, shown, judged, chosen, said)
     said_when = sorted(label.event_id for label in known.values())
-    _pictures(project, shown, judged, chosen, positions, said, said_when)
+    _pictures(project, shown, judged, chosen, positions, said, captures.scored, said_when)
     _distribution(judged)
     _where_they_went(project)
 
@@ -175,6 +181,21 @@ def _missed(judged, said) -> None:
         )
 
 
+def _check_capture(odd: int, chosen) -> None:
+    """Pictures that were taken unlike the normals: the camera may be at fault, whatever the verdict."""
+    if not odd:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_check_capture"):
+        words = tn("{n} image: check the capture.", "{n} images: check the capture.", odd)
+        st.markdown(f"{ICON} {words}", width="content", help=why())
+        st.button(
+            t("Show all") if chosen.capture else t("Show"),
+            key="dn2_show_capture",
+            on_click=filters.write,
+            args=(filters.Filters(capture=not chosen.capture),),
+        )
+
+
 def _lost(shown) -> None:
     if shown.lost:
         st.warning(
@@ -273,12 +294,13 @@ def _filtered() -> None:
             high=high,
             name=(state["dn2_f_name"] or "").strip(),
             labels=tuple(name for name in filters.LABELS if name in (state.get("dn2_f_label") or ())),
+            capture=filters.read(st.query_params).capture,
             batch=state["dn2_f_batch"] or None,
         )
     )
 
 
-def _pictures(project, shown, judged, chosen, positions, said, said_when) -> None:
+def _pictures(project, shown, judged, chosen, positions, said, findings, said_when) -> None:
     if len(positions) == 0:
         with st.container(horizontal=True, vertical_alignment="center", key="dn2_nothing"):
             st.markdown(t("No image passes these filters."), width="content")
@@ -298,21 +320,23 @@ def _pictures(project, shown, judged, chosen, positions, said, said_when) -> Non
         st.caption(
             t("Most unusual first. Under each: verdict, percentile among the normals, multiple of the usual spacing.")
         )
-    pictures = _cells(shown, judged, positions, said, repr((shown.generation, chosen, said_when, language())))
+    key = repr((shown.generation, chosen, said_when, sum(map(bool, findings)), language()))
+    pictures = _cells(shown, judged, positions, said, findings, key)
     browse(project, pictures, key="dn2_score_gallery", height=560 if len(positions) > 12 else 400)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _cells(_shown, _judged, _positions, _said, key: str):
+def _cells(_shown, _judged, _positions, _said, _findings, key: str):
     # Fifty thousand captions take a second to write.
-    return cells(_shown, _judged, _positions, marks(_said[_positions]))
+    found = [_findings[at] for at in _positions.tolist()]
+    return cells(_shown, _judged, _positions, corner_marks(marks(_said[_positions]), found))
 
 
-def _download(shown, judged, positions, known) -> None:
+def _download(shown, judged, positions, known, findings) -> None:
     # Built on the click; the name is plain ASCII, made of numbers.
     st.download_button(
         t("Download CSV"),
-        data=lambda: results_csv(shown, judged, positions=positions, labels=known, bom=True),
+        data=lambda: results_csv(shown, judged, positions=positions, labels=known, findings=findings, bom=True),
         file_name=f"dn2-results-v{shown.state.version}-k{judged.k}.csv",
         mime="text/csv",
         key="dn2_csv",

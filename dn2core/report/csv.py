@@ -12,6 +12,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from dn2core.detect import Judgement
+    from dn2core.detect.capture import Finding
     from dn2core.project.events import Event
     from dn2core.project.labels import Label
     from dn2core.project.snapshot import Snapshot
@@ -28,6 +29,7 @@ def results_csv(
     positions: Sequence[int] | np.ndarray | None = None,
     names: Sequence[str] | None = None,
     labels: "Mapping[int, Label] | None" = None,
+    findings: "Sequence[tuple[Finding, ...]] | None" = None,
     bom: bool = False,
 ) -> bytes:
     """Scored images with their verdicts and the normals behind them, as UTF-8 CSV (comma, CRLF).
@@ -37,12 +39,14 @@ def results_csv(
     between normals), verdict, label, note, labelled_by (what people said of the image), k (neighbours used),
     score_form, threshold (scores above it are flagged; empty below two normals), reject_threshold (scores above
     it are rejected), false_alarm_budget, neighbour_1, distance_1 (L2, not squared) and so on to k, fingerprint
-    (of the encoder), normals_version.
+    (of the encoder), normals_version; with `findings` last capture (kinds of what is unusual about how the picture
+    was taken, gravest first, with spaces between).
 
     Args:
         positions: rows of `snapshot.scored` in the order wanted; all as they came by default.
         names: what the files of these rows are called; as in the project by default.
         labels: what people said, by image id.
+        findings: about the capture of each of `snapshot.scored`.
         bom: begin with the mark by which Excel knows UTF-8.
     """
     positions = np.arange(len(snapshot.scored)) if positions is None else np.asarray(positions, np.int64)
@@ -61,7 +65,7 @@ def results_csv(
     out = io.StringIO(_BOM if bom else "", newline="")
     out.seek(0, io.SEEK_END)
     writer = csv.writer(out)
-    writer.writerow(_columns(k))
+    writer.writerow([*_columns(k), *(["capture"] if findings is not None else [])])
     for row, at in enumerate(positions):
         near = [
             cell
@@ -71,7 +75,8 @@ def results_csv(
         file, lot = text_cell(files[row]), text_cell(snapshot.scored.lots[at] or "")
         said = _said(labels, int(snapshot.scored.image_ids[at]))
         judged = (scores[row], percentiles[row], multiples[row], judgement.verdicts[at])
-        writer.writerow((file, lot, *judged, *said, *rule, *near, *state))
+        odd = [" ".join(finding.kind for finding in findings[at])] if findings is not None else []
+        writer.writerow((file, lot, *judged, *said, *rule, *near, *state, *odd))
     # A name from a foreign file system may hold halves of characters that UTF-8 has no bytes for.
     return out.getvalue().encode("utf-8", errors="backslashreplace")
 

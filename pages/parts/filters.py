@@ -19,6 +19,7 @@ class Filters:
     name: str = ""  # contained in the name, whatever its case
     batch: int | None = None
     labels: tuple[str, ...] = ()  # none chosen: all; "none" lets images through of which nothing was said
+    capture: bool = False  # those only whose capture is to be checked
 
 
 def read(params) -> Filters:
@@ -34,6 +35,7 @@ def read(params) -> Filters:
         high=high,
         name=params.get("name", "")[:200],
         labels=tuple(label for label in LABELS if label in params.get("label", "").split(",")),
+        capture=params.get("capture") == "1",
         batch=int(batch) if batch.isascii() and batch.isdecimal() and len(batch) < 10 else None,
     )
 
@@ -46,6 +48,7 @@ def write(filters: Filters) -> None:
         "from": f"{filters.low:g}" if filters.low > 0 else "",
         "to": f"{filters.high:g}" if filters.high < 100 else "",
         "name": filters.name,
+        "capture": "1" if filters.capture else "",
         "batch": "" if filters.batch is None else str(filters.batch),
     }
     for name, word in words.items():
@@ -55,11 +58,12 @@ def write(filters: Filters) -> None:
             del st.query_params[name]
 
 
-def matching(filters: Filters, shown, judged, labels: np.ndarray) -> np.ndarray:
+def matching(filters: Filters, shown, judged, labels: np.ndarray, odd: np.ndarray) -> np.ndarray:
     """Positions of the scored images that the filters let through, in the order in which they came.
 
     Args:
         labels: (q,) as `labels_of` gives them.
+        odd: (q,) bool, whether there are findings about the capture.
     """
     keep = np.ones(len(shown.scored), bool)
     if filters.verdicts:
@@ -69,6 +73,8 @@ def matching(filters: Filters, shown, judged, labels: np.ndarray) -> np.ndarray:
         keep &= (judged.percentiles >= filters.low) & (judged.percentiles <= filters.high)
     if filters.labels:
         keep &= np.isin(labels, [label if label != "none" else "" for label in filters.labels])
+    if filters.capture:
+        keep &= odd
     if filters.batch is not None:
         keep &= shown.scored.batches == filters.batch
     if filters.name:
