@@ -1,4 +1,4 @@
-"""What the scripts of this folder share: Fashion-MNIST's features, and the page and plot that each leaves here.
+"""What the scripts share: Fashion-MNIST's features, and the page and plot that each leaves in its folder.
 
 A script imports this first; it finds dn2core for those behind it.
 """
@@ -109,20 +109,29 @@ def machine() -> str:
 
 
 def publish(
-    out: Path, name: str, *, title: str, body: str, differs: str, seeds: str = "none: nothing is drawn"
+    out: Path,
+    name: str,
+    *,
+    title: str,
+    body: str,
+    differs: str = "",
+    seeds: str = "none: nothing is drawn",
+    folder: str = "paper",
 ) -> None:
     """Print a script's tables, and write them as NAME.md with how they came about.
 
     Args:
         body: markdown: the tables and what they say.
-        differs: what is not as in the paper, a sentence or a markdown list.
+        differs: what is not as in the paper, a sentence or a markdown list; "" where no paper has such a table.
         seeds: what was drawn by which seeds.
+        folder: of the script, below benchmarks.
     """
     print(body, flush=True)
-    command = shlex.join(["python", f"benchmarks/paper/{name}.py", *sys.argv[1:]])
+    command = shlex.join(["python", f"benchmarks/{folder}/{name}.py", *sys.argv[1:]])
+    differs = differs and f"## What differs from the paper\n\n{differs}\n\n"
     plot = f"![{title}]({name}.svg)\n\n" if (out / f"{name}.svg").exists() else ""
     (out / f"{name}.md").write_text(
-        f"# {title}\n\n{body}\n\n{plot}## What differs from the paper\n\n{differs}\n\n"
+        f"# {title}\n\n{body}\n\n{plot}{differs}"
         f"## How to measure it again\n\n- `{command}`\n- Seeds: {seeds}\n- Machine: {machine()}\n",
         encoding="utf-8",
     )

@@ -1,12 +1,13 @@
 """Pictures of textures and of parts with defects drawn in, and where each defect lies.
 
 The textures are photographs that scikit-image carries, 512 x 512 grey; pictures are 160 x 160 cut from them, normals
-from one side of SPLIT and new ones from the other, so that no pixel is in both. Parts are drawn: their outline and holes are
-geometry, their material is cut from a photograph by the same rule.
+from one side of SPLIT and new ones from the other, so that no pixel is in both. Parts are drawn: their outline and
+holes are geometry, their material is cut from a photograph by the same rule.
 
 A defect is one that a person sees at a glance: inside its mask the picture changes by VISIBLE grey levels or more on
 the average, and by LIVELY times the standard deviation of the part's own grey levels, else another place is drawn: on
-gravel a change must be larger than on a painted plate to be seen. (A tint shows on grey by itself.) Foreign pieces come from another photograph.
+gravel a change must be larger than on a painted plate to be seen. (A tint shows on grey by itself.) Foreign pieces
+come from another photograph.
 """
 
 from collections.abc import Callable, Iterator
@@ -53,16 +54,28 @@ def tests(name: str, seed: int, *, good: int, each: int) -> Iterator[Made]:
     for kind in KINDS:
         for size in SIZES:
             for _ in range(each):
-                yield _defective(name, kind, size, rng)
+                yield _defective(name, KINDS[kind], size, rng, kind=kind)
 
 
-def _defective(name: str, kind: str, size: str, rng: np.random.Generator) -> Made:
+def spots(name: str, seed: int, *, radius: float, n: int) -> Iterator[Made]:
+    """`n` new pictures with a spot of this radius in pixels, also ones that no one sees at a glance."""
+    rng = np.random.default_rng([seed, 2])
+
+    def one(good, part, size, rng, ground):
+        return _round(good, part, radius, rng)
+
+    for _ in range(n):
+        yield _defective(name, one, "", rng, kind="spot", least=1)
+
+
+def _defective(name: str, change: Callable, size: str, rng: np.random.Generator, *, kind: str, least: int = 20) -> Made:
+    """A picture whose defect is visible and has that many pixels at least."""
     for _ in range(1_000):
         good, part, ground = SETS[name](rng, "new")
-        changed, area = KINDS[kind](good, part, size, rng, ground)
+        changed, area = change(good, part, size, rng, ground)
         mask = area > 0.5
-        least = VISIBLE if kind == "colour" else max(VISIBLE, LIVELY * good[part].std())
-        if mask.sum() >= 20 and np.abs(changed - good)[mask].mean() >= least:
+        visible = VISIBLE if kind == "colour" else max(VISIBLE, LIVELY * good[part].std())
+        if mask.sum() >= least and np.abs(changed - good)[mask].mean() >= visible:
             return Made(_shot(changed, rng), mask, kind, size)
     raise RuntimeError(f"no visible {size} {kind} on {name} in 1,000 tries")
 
@@ -83,7 +96,11 @@ def scratch(good, part, size, rng, ground):
 
 
 def spot(good, part, size, rng, ground):
-    (x, y), r = _place(part, rng), _RADIUS[size]
+    return _round(good, part, _RADIUS[size], rng)
+
+
+def _round(good, part, r, rng):
+    x, y = _place(part, rng)
     area = part * _drawn(lambda draw, z: draw.ellipse([z * (x - r), z * (y - r), z * (x + r), z * (y + r)], fill=255))
     return _mixed(good, _contrast(good, area, rng), area), area
 
@@ -172,9 +189,8 @@ def _posed(draw, relief, material: str, rng, part: str, *, turn: float) -> tuple
         return np.asarray(moved, np.float32) / 255
 
     shape, raised = placed(draw), placed(relief)
-    surface = 120 + 0.35 * (
-        _cut(material, part, rng) - 128
-    )  # painted: the photograph's grain at a third of its contrast
+    # Painted: the photograph's grain at a third of its contrast.
+    surface = 120 + 0.35 * (_cut(material, part, rng) - 128)
     surface += 45 * raised[:, :, None]
     shaded = np.clip(shape - np.roll(shape, (2, 2), (0, 1)), 0, 1)
     surface += 60 * shaded[:, :, None]

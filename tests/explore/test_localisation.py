@@ -1,5 +1,7 @@
 """Pixel ROC AUC and per-region overlap: by hand, by brute force over all thresholds, and by scikit-learn."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -118,7 +120,7 @@ def _pro(maps, masks, limit):
         overlaps = [above[i][region].mean() for i, region in zip(owners, regions, strict=True)]
         points.append((above[~masks].mean(), np.mean(overlaps)))
     area = 0.0
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         if x0 >= limit or x1 == x0:
             continue
         end = min(x1, limit)

@@ -1,0 +1,115 @@
+"""What the scripts of this folder share: pictures as both networks see them, their scores and distance maps.
+
+A script imports benchmarks/paper/common.py before, which finds dn2core.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from common import CACHE, percent
+
+from dn2core.detect import Bank, form_scores, leave_one_out, patches
+from dn2core.detect.patches import NEAREST_NORMALS, PatchBank, bank_of
+from dn2core.features import load_encoder
+from dn2core.features.patches import Layout, load_patch_encoder
+from dn2core.project import PRESETS
+
+HERE = Path(__file__).resolve().parent
+NORMALS = 120
+RECOMMENDED = PRESETS["recommended"]
+BACKBONE = "efficientnet_lite0"  # whose maps are the patches
+_T = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # 97.5 % quantile of Student's t, by how many values there are
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Pictures as the networks see them: vectors (n, d) float32 of the whole, packed (n, size) float16 maps."""
+
+    vectors: np.ndarray
+    packed: np.ndarray
+    layout: Layout
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def load(self, at: int) -> np.ndarray:
+        """(rows, columns, dim) patches of a picture."""
+        return self.layout.unpack(self.packed[at])
+
+    @property
+    def everywhere(self) -> np.ndarray:
+        return np.ones((self.layout.grid, self.layout.grid), bool)
+
+
+@cache
+def whole_encoder():
+    return load_encoder(RECOMMENDED.backbone, preset=RECOMMENDED.preset)
+
+
+@cache
+def patch_encoder(tiles: int = 1):
+    return load_patch_encoder(BACKBONE, tiles=tiles)
+
+
+def seen(images: Sequence[np.ndarray], tiles: int = 1) -> Seen:
+    encoder = patch_encoder(tiles)
+    return Seen(whole_encoder().encode(images), np.stack(list(encoder.encode(images))), encoder.layout)
+
+
+def whole_scores(normals: Seen, new: Seen) -> np.ndarray:
+    """(q,) scores of the whole pictures by the recommended preset."""
+    bank, k = Bank(normals.vectors, normalise=RECOMMENDED.normalise), RECOMMENDED.k
+    return form_scores(RECOMMENDED.form, bank.search(new.vectors, k), leave_one_out(bank, k), k)
+
+
+def maps_by(bank: PatchBank, new: Seen) -> np.ndarray:
+    """(q, rows, columns) distance maps to one bank for all."""
+    return np.stack([bank.distance_map(new.load(at)) for at in range(len(new))])
+
+
+def maps_by_own_normals(normals: Seen, new: Seen) -> np.ndarray:
+    """(q, rows, columns) distance maps, each to the patches of the picture's own nearest normals."""
+    bank = Bank(normals.vectors, normalise=RECOMMENDED.normalise)
+    nearest = bank.search(new.vectors, NEAREST_NORMALS).indices
+    loaded = [normals.load(at) for at in range(len(normals))]
+    return np.stack(
+        [
+            bank_of([loaded[at] for at in owners], owners, normals.everywhere).distance_map(new.load(picture))
+            for picture, owners in enumerate(nearest)
+        ]
+    )
+
+
+def kept(name: str, measure: Callable[[], dict], *settings: object) -> dict:
+    """What `measure` gives, from benchmarks/.cache/patches where the same was measured before.
+
+    Settings, networks, pictures and the constants of dn2core.detect.patches decide what is the same.
+    """
+    constants = {key: value for key, value in vars(patches).items() if key.isupper()}
+    same = [settings, whole_encoder().fingerprint, patch_encoder().fingerprint, sorted(constants.items())]
+    same.append((HERE / "sets.py").read_text(encoding="utf-8"))
+    file = CACHE / "patches" / f"{name}-{hashlib.sha256(repr(same).encode()).hexdigest()[:12]}.json"
+    if not file.exists():
+        found = json.dumps(measure())
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_suffix(f".{os.getpid()}.part")
+        unfinished.write_text(found, encoding="utf-8")
+        os.replace(unfinished, file)
+        print(f"{file.stem} measured", file=sys.stderr, flush=True)
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def around(shares: Sequence[float], digits: int = 1) -> str:
+    """Mean over the seeds in percent, with half of its 95 % interval by Student's t; the mean alone of one seed."""
+    mean = percent(float(np.mean(shares)), digits)
+    if len(shares) not in _T:
+        return mean
+    half = _T[len(shares)] * np.std(shares, ddof=1) / np.sqrt(len(shares))
+    return f"{mean} ± {percent(float(half), digits)}"
