@@ -200,12 +200,14 @@ def difference_legend() -> tuple[Stop, ...]:
     return tuple(Stop(i / last, colour, words.get(i, "")) for i, colour in enumerate(_DIFFERENCE_COLOURS))
 
 
-def heat_over(picture: np.ndarray, distances: np.ndarray, limit: float) -> np.ndarray:
+def heat_over(picture: np.ndarray, distances: np.ndarray, limit: float, *, outlined: bool = True) -> np.ndarray:
     """A picture, (h, w, 3) uint8, under its heat and outlines, for paper: the same shape."""
     height, width = picture.shape[:2]
     under = Image.fromarray(picture).convert("RGBA")
     over = Image.fromarray(heat(distances, limit, (width, height), longest=max(width, height)))
     drawn = Image.alpha_composite(under, over).convert("RGB")
+    if not outlined:
+        return np.asarray(drawn)
     pen = ImageDraw.Draw(drawn)
     lines = [[tuple(point) for point in line * (width, height)] for line in outlines(distances, limit)]
     for colour, thick in (("#101418", 3), ("#FFFFFF", 1)):  # seen on dark and on light pictures

@@ -372,12 +372,16 @@ def _pictures(
     jpegs = dict(zip(ids, project.thumbnails(ids), strict=True))
     heated = patches is not None and history_entry(view) is None  # maps are those of the present, on its limit
 
+    def heat(at: int) -> bytes:
+        item_id = int(view.scored.ids[at])
+        return _heat(project, item_id, jpegs[item_id], outlined=bool(patches.flagged[at]))
+
     def picture(at: int) -> html.Picture:
         said = known.get(int(view.scored.image_ids[at]))
         return html.Picture(
             name=view.scored.names[at],
             jpeg=jpegs[int(view.scored.ids[at])],
-            heat=_heat(project, int(view.scored.ids[at]), jpegs[int(view.scored.ids[at])]) if heated else b"",
+            heat=heat(at) if heated else b"",
             place=float(patches.multiples[at]) if patches and np.isfinite(patches.multiples[at]) else None,
             verdict=str(judged.verdicts[at]),
             percentile=float(judged.percentiles[at]),
@@ -394,12 +398,12 @@ def _pictures(
     return tuple(picture(at) for at in positions.tolist())
 
 
-def _heat(project: "Project", item_id: int, jpeg: bytes) -> bytes:
+def _heat(project: "Project", item_id: int, jpeg: bytes, *, outlined: bool) -> bytes:
     """The thumbnail under its heat, as JPEG; nothing where either is missing, or where there is no limit."""
     found = patch_heat(project, item_id)
     if not jpeg or found is None or not found[1] >= 0:
         return b""
-    return thumbnail(heat_over(decode(jpeg).image, *found))
+    return thumbnail(heat_over(decode(jpeg).image, *found, outlined=outlined))
 
 
 def _evaluation(found: Evaluation, say: Say):

@@ -179,7 +179,8 @@ def _close_ups(_project, key: tuple, _there: Places) -> list:
 
 
 def _lines(there: Places | None) -> list[list[list[float]]]:
-    if there is None or there.distances is None or not there.limit >= 0:
+    """The outlines of a flagged image. In others a cell or two may lie above the limit, but no place as a whole."""
+    if there is None or there.distances is None or not there.flagged:
         return []
     return [line.round(4).tolist() for line in outlines(there.distances, there.limit)]
 

@@ -332,3 +332,4 @@ def test_a_picture_under_its_heat_changes_where_it_is_unusual():
     red, _, blue = over[30, 30].astype(int)
     assert red > blue + 60
     assert (over == 255).all(axis=2).any() and (over[:, 60:] == 90).all()
+    assert not (heat_over(under, distances, 1.0, outlined=False) == 255).all(axis=2).any()

@@ -92,6 +92,14 @@ def test_a_picture_whose_places_are_all_usual_has_no_outline(project, patches, z
     assert "/dn2/heat/" in zoomed["overlay_url"] and zoomed["contours"] == []
 
 
+def test_a_few_cells_above_the_limit_outline_no_place_where_the_image_is_not_flagged(
+    project, patches, zoomed, monkeypatch
+):
+    monkeypatch.setattr("pages.parts.where_detail.patch_heat", lambda *_: (distances(LIMIT + 0.1), LIMIT))
+    opened("score", project=project.id, image=images(project)[1])
+    assert "/dn2/heat/" in zoomed["overlay_url"] and zoomed["contours"] == []
+
+
 def test_what_the_network_saw_has_no_heat(project, patches, zoomed):
     opened("score", project=project.id, image=images(project)[0], saw="1")
     assert "overlay_url" not in zoomed
