@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from common import CACHE, percent
+from scipy.stats import t
 
 from dn2core.detect import Bank, form_scores, leave_one_out, patches
 from dn2core.detect.patches import NEAREST_NORMALS, PatchBank, bank_of
@@ -25,7 +26,6 @@ HERE = Path(__file__).resolve().parent
 NORMALS = 120
 RECOMMENDED = PRESETS["recommended"]
 BACKBONE = "efficientnet_lite0"  # whose maps are the patches
-_T = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # 97.5 % quantile of Student's t, by how many values there are
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ def kept(name: str, measure: Callable[[], dict], *settings: object) -> dict:
 
 def around(shares: Sequence[float], digits: int = 1) -> str:
     """Mean over the seeds in percent, with half of its 95 % interval by Student's t; the mean alone of one seed."""
-    mean = percent(float(np.mean(shares)), digits)
-    if len(shares) not in _T:
+    mean, n = percent(float(np.mean(shares)), digits), len(shares)
+    if n == 1:
         return mean
-    half = _T[len(shares)] * np.std(shares, ddof=1) / np.sqrt(len(shares))
+    half = t.ppf(0.975, n - 1) * np.std(shares, ddof=1) / n**0.5
     return f"{mean} ± {percent(float(half), digits)}"
