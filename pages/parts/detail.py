@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dn2core.project.labels import labels
+from pages.parts.capture_findings import capture_note
 from pages.parts.charts import score_histogram
 from pages.parts.components.compare_zoom import compare_zoom
 from pages.parts.components.gallery import gallery
@@ -51,6 +52,7 @@ def look_at(project, shown, judged, one, *, said=None, go_on=None, beside: bool 
     there = places(project, shown, one)
     left, right = st.columns([7, 5], gap="medium")
     with right:
+        capture_note(project, shown, one.item_id)
         _verdict(one, judged)
         where_verdict(there, one, judged)
         if not past():
