@@ -5,6 +5,7 @@ import streamlit as st
 
 from dn2core.errors import DN2Error
 from dn2core.project.labels import labels_of
+from dn2core.project.patches import patch_view
 from dn2core.project.reporting import known_labels
 from dn2core.report import results_csv
 from pages.parts import filters
@@ -22,6 +23,7 @@ from pages.parts.impact import changed_normals
 from pages.parts.intake import intake_ways
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.limits import refusal
+from pages.parts.links import go
 from pages.parts.look import ICONS, percent, plot_config, raw, verdict
 from pages.parts.opened import wanted_image
 from pages.parts.report_button import report_button
@@ -32,6 +34,8 @@ from pages.parts.widgets import put
 
 
 def score() -> None:
+    if st.session_state.pop("dn2_to_places", False):
+        go("where", by="patches")
     project = current_project()
     need_project(project)
     shown = snapshot(project)
@@ -66,12 +70,14 @@ def score() -> None:
         return
     if wanted is not None:
         problem("NOT_FOUND", {"what": t("The image")})
+    places = patch_view(project, shown)
     with right.container(horizontal=True, horizontal_alignment="right"):
         report_button(project, shown, judged)
-        _download(shown, judged, positions, known, captures.scored)
+        _download(shown, judged, positions, known, captures.scored, places)
     changed_normals(project)
     _answer(shown, judged)
     _missed(judged, said)
+    _by_a_place_alone(judged, places)
     _check_capture(int(odd.sum()), chosen)
     last_delivery(project.batches("scored"))
     if not past():
@@ -179,6 +185,28 @@ def _missed(judged, said) -> None:
             on_click=filters.write,
             args=(filters.Filters(verdicts=("pass",), labels=("defect",)),),
         )
+
+
+def _by_a_place_alone(judged, places) -> None:
+    """Images that pass as a whole and have one place that does not."""
+    alone = 0 if places is None else int(np.sum(places.flagged & ~judged.flagged))
+    if not alone:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_by_place"):
+        st.markdown(
+            ":material/center_focus_weak: "
+            + tn(
+                "{n} more image has one unusual place, though it passes as a whole.",
+                "{n} more images have one unusual place, though they pass as a whole.",
+                alone,
+            ),
+            width="content",
+        )
+        st.button(t("Show"), key="dn2_show_places", on_click=_to_places)
+
+
+def _to_places() -> None:
+    st.session_state["dn2_to_places"] = True
 
 
 def _check_capture(odd: int, chosen) -> None:
@@ -332,11 +360,13 @@ def _cells(_shown, _judged, _positions, _said, _findings, key: str):
     return cells(_shown, _judged, _positions, corner_marks(marks(_said[_positions]), found))
 
 
-def _download(shown, judged, positions, known, findings) -> None:
+def _download(shown, judged, positions, known, findings, places) -> None:
     # Built on the click; the name is plain ASCII, made of numbers.
     st.download_button(
         t("Download CSV"),
-        data=lambda: results_csv(shown, judged, positions=positions, labels=known, findings=findings, bom=True),
+        data=lambda: results_csv(
+            shown, judged, positions=positions, labels=known, findings=findings, patches=places, bom=True
+        ),
         file_name=f"dn2-results-v{shown.state.version}-k{judged.k}.csv",
         mime="text/csv",
         key="dn2_csv",

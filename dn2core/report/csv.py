@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from dn2core.detect.capture import Finding
     from dn2core.project.events import Event
     from dn2core.project.labels import Label
+    from dn2core.project.patches import PatchView
     from dn2core.project.snapshot import Snapshot
 
 # A spreadsheet takes a cell that begins like this for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
 _BOM = "\ufeff"
+PLACE_COLUMNS = ("place_score", "place_limit", "place_flagged")
 
 
 def results_csv(
@@ -30,6 +32,7 @@ def results_csv(
     names: Sequence[str] | None = None,
     labels: "Mapping[int, Label] | None" = None,
     findings: "Sequence[tuple[Finding, ...]] | None" = None,
+    patches: "PatchView | None" = None,
     bom: bool = False,
 ) -> bytes:
     """Scored images with their verdicts and the normals behind them, as UTF-8 CSV (comma, CRLF).
@@ -40,13 +43,15 @@ def results_csv(
     score_form, threshold (scores above it are flagged; empty below two normals), reject_threshold (scores above
     it are rejected), false_alarm_budget, neighbour_1, distance_1 (L2, not squared) and so on to k, fingerprint
     (of the encoder), normals_version; with `findings` last capture (kinds of what is unusual about how the picture
-    was taken, gravest first, with spaces between).
+    was taken, gravest first, with spaces between); with `patches` place_score (of the most unusual place, higher = more
+    unusual; empty where it is not compared yet), place_limit, place_flagged (1 or 0).
 
     Args:
         positions: rows of `snapshot.scored` in the order wanted; all as they came by default.
         names: what the files of these rows are called; as in the project by default.
         labels: what people said, by image id.
         findings: about the capture of each of `snapshot.scored`.
+        patches: what their patches say.
         bom: begin with the mark by which Excel knows UTF-8.
     """
     positions = np.arange(len(snapshot.scored)) if positions is None else np.asarray(positions, np.int64)
@@ -65,7 +70,9 @@ def results_csv(
     out = io.StringIO(_BOM if bom else "", newline="")
     out.seek(0, io.SEEK_END)
     writer = csv.writer(out)
-    writer.writerow([*_columns(k), *(["capture"] if findings is not None else [])])
+    places = _places(patches, positions)
+    more = [*(["capture"] if findings is not None else []), *(PLACE_COLUMNS if patches is not None else [])]
+    writer.writerow([*_columns(k), *more])
     for row, at in enumerate(positions):
         near = [
             cell
@@ -76,7 +83,7 @@ def results_csv(
         said = _said(labels, int(snapshot.scored.image_ids[at]))
         judged = (scores[row], percentiles[row], multiples[row], judgement.verdicts[at])
         odd = [" ".join(finding.kind for finding in findings[at])] if findings is not None else []
-        writer.writerow((file, lot, *judged, *said, *rule, *near, *state, *odd))
+        writer.writerow((file, lot, *judged, *said, *rule, *near, *state, *odd, *places[row]))
     # A name from a foreign file system may hold halves of characters that UTF-8 has no bytes for.
     return out.getvalue().encode("utf-8", errors="backslashreplace")
 
@@ -108,6 +115,14 @@ def text_cell(text: str) -> str:
 def _said(labels: "Mapping[int, Label] | None", image_id: int) -> tuple[str, str, str]:
     label = labels.get(image_id) if labels else None
     return (label.label, text_cell(label.note), text_cell(label.author)) if label else ("", "", "")
+
+
+def _places(patches: "PatchView | None", positions: np.ndarray) -> list[tuple]:
+    if patches is None:
+        return [()] * len(positions)
+    scores, limit = _numbers(patches.scores[positions]), _numbers(np.array([patches.limit]))[0]
+    flagged = np.where(scores == "", "", patches.flagged[positions].astype(int).astype(str))
+    return [(score, limit, word) for score, word in zip(scores, flagged, strict=True)]
 
 
 def _columns(k: int) -> list[str]:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 PAGES = (
-    *("home", "normals", "clean", "score", "review", "lots"),
+    *("home", "normals", "clean", "score", "where", "review", "capture", "lots"),
     *("map", "limits", "tune", "evaluate", "compare", "history"),
 )
 KEPT = ("project", "lang")

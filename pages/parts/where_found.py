@@ -16,7 +16,7 @@ def found_word(name: str) -> str:
     """Which mode found an image."""
     return {
         "both": t("both"),
-        "patches": t("patches alone"),
+        "patches": t("a place alone"),
         "whole": t("whole image alone"),
         "neither": t("neither"),
     }[name]

@@ -7,7 +7,7 @@ import pytest
 from tests.browser import ROOT, chromium, serving
 
 # Streamlit's frontend looks for its server below the page's own path first, and gets a 404 there.
-PAGES = "home|normals|clean|score|review|lots|map|limits|tune|evaluate|compare|history"
+PAGES = "home|normals|clean|score|where|review|capture|lots|map|limits|tune|evaluate|compare|history"
 PROBES = re.compile(rf"/({PAGES})/_stcore/(health|host-config)$")
 
 

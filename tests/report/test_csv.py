@@ -65,6 +65,18 @@ def test_columns_and_rows_worked_out_by_hand():
     assert {(row["k"], row["fingerprint"], row["normals_version"]) for row in rows} == {("2", "12ab34cd", "3")}
 
 
+def test_the_most_unusual_place_of_each_image_stands_last():
+    snapshot, judged = case()
+    places = SimpleNamespace(scores=np.array([0.5, np.nan, 2.25]), limit=2.0, flagged=np.array([False, False, True]))
+    rows = rows_of(results_csv(snapshot, judged, positions=[2, 1, 0], findings=[(), (), ()], patches=places))
+    assert list(rows[0])[-4:] == ["capture", "place_score", "place_limit", "place_flagged"]
+    assert [(row["place_score"], row["place_limit"], row["place_flagged"]) for row in rows] == [
+        ("2.25", "2.0", "1"),
+        ("", "2.0", ""),
+        ("0.5", "2.0", "0"),
+    ]
+
+
 def test_what_people_said_stands_beside_the_verdict():
     snapshot, judged = case()
     labels = {5: Label(5, "defect", "=cmd()", "@Ada", 0.0, 1)}
