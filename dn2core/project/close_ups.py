@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dn2core.project.project import Project
 
 NORMALS = 3
-_LEAST = 1 / 8  # side of a close-up at least, as a share of the picture's longer side
+_LEAST = 1 / 5  # side of a close-up at least, as a share of the picture's longer side
 _LEAST_PIXELS = 32
 
 

@@ -13,7 +13,7 @@ from dn2core.project.patches import patch_heat, patch_matches, patch_view
 from pages.parts.look import percent, times
 from pages.parts.routes import url
 from pages.parts.service import past
-from pages.parts.text import md, show, t
+from pages.parts.text import md, number, show, t
 
 CLOSE_UP = 128  # px a close-up is wide
 _DIFFERENCE = "difference"  # in the address: the difference from a normal is shown in place of the heat
@@ -118,7 +118,7 @@ def where_verdict(there: Places | None, one, judged) -> None:
     lines = [f"| | {md(t('Percentile'))} | {md(t('Score / limit'))} |", "|:--|--:|--:|"]
     for name, percentile, multiple, beyond in rows:
         weight = "**" if beyond else ""
-        lines.append(f"| {md(name)} | {md(percent(percentile))} | {weight}{md(times(multiple))}{weight} |")
+        lines.append(f"| {md(name)} | {md(percent(percentile))} | {weight}{md(_times(multiple))}{weight} |")
     st.markdown("\n".join(lines))
 
 
@@ -198,4 +198,9 @@ def _words(stops) -> list[tuple[float, str, str]]:
 
 
 def _of_the_limit(multiple: float) -> str:
-    return t("{multiple} the limit", multiple=times(multiple))
+    return t("{multiple} the limit", multiple=_times(multiple))
+
+
+def _times(multiple: float) -> str:
+    """As `times`, finer: most good parts lie just below the limit."""
+    return times(multiple) if math.isnan(multiple) else t("{value} x", value=number(multiple, 2))

@@ -124,24 +124,24 @@ def test_what_is_not_compared_yet_is_said(project, patches, zoomed):
 
 
 def test_both_scores_stand_side_by_side(project, patches, zoomed):
-    from pages.parts.look import percent, times
+    from pages.parts.look import percent
     from pages.parts.text import md
 
     at = opened("score", project=project.id, image=images(project)[0])
     (table,) = [text for text in texts(at.main) if text.startswith("|")]
     shown = snapshot(project)
     judgement = shown.judge()
-    whole = times(judgement.scores[0] / judgement.limit)
+    whole = f"{judgement.scores[0] / judgement.limit:.2f} x"
     *_, of_whole, of_patches = table.split("\n")
     assert md(percent(judgement.percentiles[0])) in of_whole and md(whole) in of_whole
-    assert md("90.0 %") in of_patches and f"**{md('1.5 x')}**" in of_patches
+    assert md("90.0 %") in of_patches and f"**{md('1.50 x')}**" in of_patches
 
 
 def test_the_place_stands_beside_the_parts_that_should_have_looked_like_it(project, patches, zoomed):
     at = opened("score", project=project.id, image=images(project)[0])
     assert any("The most unusual place" in text for text in texts(at.main))
     told = [caption for element in at.image for caption in element.captions]
-    assert told == ["this image", *["0\\.5 x the limit"] * 3]
+    assert told == ["this image", *["0\\.50 x the limit"] * 3]
 
 
 def test_a_picture_that_is_lost_leaves_the_rest_of_the_panel(project, patches, zoomed):
@@ -184,17 +184,17 @@ def there(multiple: float, **more) -> Places:
 @pytest.mark.parametrize(
     ("beyond", "multiple", "sentence"),
     [
-        (True, 2.5, "Found by both: the whole image is unusual ({whole}), and so is one place (2.5 x the limit)."),
-        (False, 2.5, "Found by the patches: the whole image is usual ({whole}), one place is not (2.5 x the limit)."),
+        (True, 2.5, "Found by both: the whole image is unusual ({whole}), and so is one place (2.50 x the limit)."),
+        (False, 2.5, "Found by the patches: the whole image is usual ({whole}), one place is not (2.50 x the limit)."),
         (
             True,
             0.8,
-            "Found by the whole image only ({whole}): no single place is unusual (the worst 0.8 x the limit).",
+            "Found by the whole image only ({whole}): no single place is unusual (the worst 0.80 x the limit).",
         ),
         (
             False,
             0.8,
-            "Found by neither: the whole image is usual ({whole}), and so is each place (the worst 0.8 x the limit).",
+            "Found by neither: the whole image is usual ({whole}), and so is each place (the worst 0.80 x the limit).",
         ),
     ],
 )

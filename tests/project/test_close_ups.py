@@ -49,20 +49,20 @@ def item(project) -> int:
 
 def test_the_place_and_the_part_that_should_have_looked_like_it(project):
     image, normal = close_ups(project, item(project), REGION, [match(project, 2, left=0.1)])
-    # 40 x 30 pixels and their surroundings: a square of 1.6 x 40, around (220, 90)
-    assert (image.pixels == noise(50, 300, 400)[58:122, 188:252]).all() and image.distance is None
-    assert (normal.pixels == noise(2, 300, 400)[58:122, 28:92]).all()
+    # a fifth of 400 pixels around (220, 90), and around (60, 90)
+    assert (image.pixels == noise(50, 300, 400)[50:130, 180:260]).all() and image.distance is None
+    assert (normal.pixels == noise(2, 300, 400)[50:130, 20:100]).all()
     assert (normal.name, normal.distance) == ("n2.png", 1.0)
 
 
 def test_a_normal_of_another_size_shows_as_large_a_part(project):
     image, normal = close_ups(project, item(project), REGION, [match(project, 5)])
-    assert image.pixels.shape == (64, 64, 3) and normal.pixels.shape == (128, 128, 3)
+    assert image.pixels.shape == (80, 80, 3) and normal.pixels.shape == (160, 160, 3)
 
 
-def test_a_tiny_place_is_shown_with_surroundings(project):
-    (image,) = close_ups(project, item(project), Region(0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 1.0, 0.0), [])
-    assert image.pixels.shape == (50, 50, 3)
+def test_a_large_place_is_shown_as_a_whole(project):
+    (image,) = close_ups(project, item(project), Region(0.3, 0.3, 0.7, 0.4, 0.5, 0.35, 1.0, 0.04), [])
+    assert image.pixels.shape == (256, 256, 3)  # 1.6 x 160
 
 
 def test_a_normal_counts_once_by_its_best_match_and_a_few_are_enough(project):

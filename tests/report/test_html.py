@@ -237,7 +237,7 @@ def test_the_heat_stands_beside_its_picture_and_its_scale_is_told_once():
     ]
     sources = [base64.b64decode(source.partition(",")[2]) for source in seen.values("img", "src")]
     assert sources == [jpeg(), jpeg(), jpeg(9), jpeg(), jpeg(11), jpeg(), jpeg(9)]
-    assert seen.text.count("2.5 x the limit at its worst place") == 4
+    assert seen.text.count("2.50 x the limit at its worst place") == 4
     assert seen.text.count("far below the limit limit twice the limit") == 1
     gradient = next(value for value in seen.values("div", "style") if "gradient" in value)
     assert "#0072B2 0%" in gradient and "#EEEEEE 50%" in gradient and "#D55E00 100%" in gradient
