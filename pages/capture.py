@@ -68,27 +68,30 @@ def _chosen() -> tuple[str, ...]:
 
 def _answer(shown, found) -> None:
     """Is it the part or the camera?"""
-    n, odd = len(shown.scored), int(found.scored_with_findings().sum())
-    question = t("Is it the part or the camera?")
-    if not n:
+    known, odd = len(shown.scored) - found.scored_unmeasured, int(found.scored_with_findings().sum())
+    few = _measured_normals(found) < LEAST_NORMALS
+    if not len(shown.scored):
         answer = t("No new images yet: score some, and those taken differently stand here.")
-    elif not odd:
-        answer = tn("{n} image, taken like the normals", "{n} images, all taken like the normals", n)
+    elif odd:
+        answer = t("{odd} of {n} images: check the capture", odd=number(odd), n=number(len(shown.scored)))
+    elif few or not known:
+        answer = t("That cannot be told yet.")
     else:
-        answer = t("{odd} of {n} images: check the capture", odd=number(odd), n=number(n))
-    st.markdown(f"#### {question} {answer}", help=why())
-    if len(shown.normals) + len(shown.apart) < LEAST_NORMALS:
-        st.caption(
-            t(
-                "With fewer than {n} normals only a lamp that is off can be told. Add more normals.",
-                n=number(LEAST_NORMALS),
-            )
-        )
+        answer = tn("{n} image, taken like the normals", "{n} images, all taken like the normals", known)
+    st.markdown(f"#### {t('Is it the part or the camera?')} {answer}", help=why())
+    if few and not found.normals_unmeasured:
+        words = t("With fewer than {n} normals only a lamp that is off can be told.", n=number(LEAST_NORMALS))
+        st.caption(f"{words} {t('Add more normals.')}")
+
+
+def _measured_normals(found) -> int:
+    return len(found.normals) - found.normals_unmeasured
 
 
 def _unmeasured(project, found, busy: bool) -> None:
     """Images of a time before this, or with a lost file."""
-    if not found.unmeasured:
+    unmeasured = found.scored_unmeasured + found.normals_unmeasured
+    if not unmeasured:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="dn2_unmeasured"):
         st.markdown(
@@ -97,7 +100,7 @@ def _unmeasured(project, found, busy: bool) -> None:
                 "cannot be read.",
                 "Of {n} images it is not known how they were taken: they came before this was measured, or their "
                 "stored files cannot be read.",
-                found.unmeasured,
+                unmeasured,
             ),
             width="stretch",
         )
@@ -106,7 +109,6 @@ def _unmeasured(project, found, busy: bool) -> None:
                 t("Measure them"),
                 key="dn2_measure",
                 icon=":material/straighten:",
-                type="primary",
                 disabled=busy,
                 on_click=_measure,
                 args=(project,),
@@ -159,8 +161,8 @@ def _health(project, shown, found, normals, order: np.ndarray) -> None:
         st.markdown(f"{odd}: {counted(found.normals)}.")
         pictures = capture_cells(normals, found.normals, order, ["normal"] * len(normals))
         browse(project, pictures, key="dn2_capture_normals", height=360 if len(order) > 6 else 220)
-    else:
-        st.markdown(tn("{n} normal, and nothing to say of it.", "All {n} normals were taken alike.", len(normals)))
+    elif (measured := _measured_normals(found)) >= LEAST_NORMALS:
+        st.markdown(tn("{n} normal was taken alike.", "All {n} normals were taken alike.", measured))
     if shown.loo is not None:
         copies = len(pairs_of(shown, cutoff_of(shown, Draft()))[0])
         words = (

@@ -34,12 +34,13 @@ class Captures:
     Attributes:
         scored: for each image of `view.scored`, in its order.
         normals: for each of the normals, `view.normals` and then `view.apart`, against all of them.
-        unmeasured: how many of these images nothing is known of.
+        scored_unmeasured, normals_unmeasured: how many of these images nothing is known of.
     """
 
     scored: list[tuple[Finding, ...]]
     normals: list[tuple[Finding, ...]]
-    unmeasured: int
+    scored_unmeasured: int
+    normals_unmeasured: int
 
     def scored_with_findings(self) -> np.ndarray:
         """(q,) bool."""
@@ -50,8 +51,8 @@ def captures(project: "Project", view: "Snapshot") -> Captures:
     """How the images of a snapshot were taken, against all its normals."""
     known = _known(project)
     normals, scored = (_taken(items, known) for items in (view.normals.and_then(view.apart), view.scored))
-    unmeasured = sum(int(np.isnan(some.values).any(axis=1).sum()) for some in (normals, scored))
-    return Captures(capture_findings(normals, scored), capture_findings(normals), unmeasured)
+    unmeasured = [int(np.isnan(some.values).any(axis=1).sum()) for some in (scored, normals)]
+    return Captures(capture_findings(normals, scored), capture_findings(normals), *unmeasured)
 
 
 def record(db: "sqlite3.Connection", measured: Iterable[tuple[int, Capture]]) -> None:

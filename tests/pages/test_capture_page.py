@@ -144,7 +144,8 @@ def test_odd_normals_are_shown_and_open(project, store, galleries):
 def test_images_of_an_older_project_are_measured_on_request(project, store, galleries):
     forgotten(project)
     at = opened("capture", project=project.id)
-    assert said(at, "Of 31 images it is not known how they were taken")
+    assert said(at, "Of 31 images it is not known how they were taken") and said(at, "That cannot be told yet")
+    assert not said(at, "taken alike")
     at.button(key="dn2_measure").click().run()
     run_pending(store)
     at = opened("capture", project=project.id)

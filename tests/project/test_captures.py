@@ -72,7 +72,7 @@ def test_findings_stand_beside_their_images(project):
     assert "kind" in found["grey.jpg"]
     everything = captures.captures(project, snapshot(project))
     assert everything.normals == [()] * len(NORMALS)
-    assert everything.unmeasured == 0
+    assert (everything.scored_unmeasured, everything.normals_unmeasured) == (0, 0)
     assert everything.scored_with_findings().tolist() == [bool(one) for one in found.values()]
 
 
@@ -86,7 +86,8 @@ def test_an_odd_normal_is_found_among_the_normals(project, store):
 def test_older_images_are_measured_when_asked_for(project, store):
     before = found_in(project)
     forgotten(project)
-    assert captures.captures(project, snapshot(project)).unmeasured == len(NORMALS) + 5
+    unknown = captures.captures(project, snapshot(project))
+    assert (unknown.scored_unmeasured, unknown.normals_unmeasured) == (5, len(NORMALS))
     assert set(map(tuple, found_in(project).values())) == {()}
     job = captures.ask_to_measure(project)
     run_pending(store)
@@ -115,7 +116,7 @@ def test_a_damaged_original_stays_unmeasured_and_breaks_nothing(project, store):
     run_pending(store)
     assert store.jobs.job(job).state == "done"
     assert found_in(project) == {**before, "good.png": [], "dark.png": []}
-    assert captures.captures(project, snapshot(project)).unmeasured == 2
+    assert captures.captures(project, snapshot(project)).scored_unmeasured == 2
 
 
 def test_measuring_that_was_stopped_keeps_what_is_done(project, store, monkeypatch):
