@@ -1,3 +1,3 @@
 """DN2: anomaly scores as distances to the nearest normal images, with nothing trained."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
