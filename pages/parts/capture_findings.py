@@ -5,7 +5,7 @@ import streamlit as st
 from dn2core.detect.capture import Finding
 from dn2core.project.captures import Captures, captures, measured
 from pages.parts.capture_words import ICON, numbers, told, why
-from pages.parts.text import md
+from pages.parts.text import md, t
 
 
 def taken(project, shown) -> Captures:
@@ -13,7 +13,7 @@ def taken(project, shown) -> Captures:
     return _captures(project, shown, repr((shown.generation, measured(project))))
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
+@st.cache_resource(max_entries=2, show_spinner=t("Comparing how pictures were taken"))
 def _captures(_project, _shown, key: str) -> Captures:
     return captures(_project, _shown)
 
