@@ -18,12 +18,13 @@ import numpy as np
 
 from dn2core.errors import Refused
 
-BANK = 20_000  # patches
+BANK = 30_000  # patches
 FAR = 0.2  # share of them that is taken for lying far from the others
 NEIGHBOURS = 3
 SPREAD = 5  # neighbours in the bank that a bank patch's own spread is the mean squared distance to
 POWER = 0.42  # of the spread
 LEAST_SPREAD = 0.1  # of the median
+DIRECTIONS = 64  # of the bank, in which patches are compared; what lies beside them counts by its length alone
 SMOOTHED = 0.7  # cells, standard deviation of the Gaussian over a distance map
 TOP = 10  # cells whose mean is the image's score
 NEAREST_NORMALS = 10  # whose patches a bank of an image's own consists of
@@ -72,7 +73,8 @@ class PatchBank:
             raise Refused("PATCHES_SHAPE", got=f"{patches.shape}, {len(owners)} owners, {len(cells)} cells")
         self.patches = np.ascontiguousarray(patches, np.float32)
         self.owners, self.cells = np.asarray(owners), np.asarray(cells)
-        self._bank, self._squares = _on_device(self.patches)
+        self._turn = _directions(self.patches, DIRECTIONS) if self.patches.shape[1] > DIRECTIONS + 1 else None
+        self._bank, self._squares = _on_device(self._shortened(self.patches))
         if even:
             spread = np.ones(len(patches), np.float32)
         self.spread = self._own_spread() if spread is None else np.asarray(spread, np.float32)
@@ -91,7 +93,7 @@ class PatchBank:
             raise Refused("PATCHES_DIFFER", wanted=self.patches.shape[1], got=str(patches.shape))
         hidden = [slice(*np.searchsorted(self.owners, (owner, owner + 1))) for owner in without]
         left = len(self.owners) - sum(part.stop - part.start for part in hidden)
-        return _nearest(self._bank, self._squares, patches, min(k, left), hidden)
+        return _nearest(self._bank, self._squares, self._shortened(patches), min(k, left), hidden)
 
     def distance_map(
         self, patches: np.ndarray, *, looked_at: np.ndarray | None = None, without: Iterable[int] = ()
@@ -110,6 +112,18 @@ class PatchBank:
             distances[looked_at] = np.sqrt((self.weighted(found) ** 2).mean(axis=1))
         return smoothed(distances)
 
+    def _shortened(self, patches: np.ndarray) -> np.ndarray:
+        """In the directions of largest variance, and the length of the rest as one number more.
+
+        A quarter of the work. Squared distances come out smaller by what the rests differ in direction; on the sets of
+        benchmarks/patches ROC AUC falls by 0.1 with it.
+        """
+        if self._turn is None:
+            return patches
+        short = patches @ self._turn
+        rest = np.einsum("ij,ij->i", patches, patches) - np.einsum("ij,ij->i", short, short)
+        return np.column_stack([short, np.sqrt(np.maximum(rest, 0))])
+
     def weighted(self, found: Matched) -> np.ndarray:
         """(p, k) distances in the units of a distance map: each by its neighbour's spread, and the root of it."""
         return np.sqrt(found.distances / self._weights[found.rows])
@@ -118,7 +132,7 @@ class PatchBank:
         if len(self.patches) == 1:
             return np.ones(1, np.float32)
         k = min(SPREAD, len(self.patches) - 1)
-        found = _nearest(self._bank, self._squares, self.patches, k + 1, [])
+        found = _nearest(self._bank, self._squares, self._shortened(self.patches), k + 1, [])
         # Itself comes first, or a patch that equals it, at distance 0 as well.
         return found.distances[:, 1:].mean(axis=1)
 
@@ -152,7 +166,7 @@ def thinned_bank(
     drawn = np.stack([np.random.default_rng(seed).random(looked_at.size, np.float32)[cells] for seed in seeds])
     base = drawn.size if drawn.size <= size else max(1, round(size * (1 - far)))
     taken = drawn <= np.partition(drawn, base - 1, axis=None)[base - 1]
-    count = 0 if drawn.size <= size else size - base
+    count = 0 if drawn.size <= size else size - int(taken.sum())
     total = 2 * n if count else n
     chosen, parts = [cells[row] for row in taken], []
     for at, mine in enumerate(chosen):
@@ -164,7 +178,8 @@ def thinned_bank(
         for at, mine, patches in _far_ones(load, chosen, sample, looked_at, count, lambda done: tell(n + done, total)):
             chosen[at], parts[at] = np.concatenate([chosen[at], mine]), np.concatenate([parts[at], patches])
     owners = np.repeat(np.arange(n), [len(mine) for mine in chosen])
-    return PatchBank(np.concatenate(parts), owners, np.concatenate(chosen))
+    rounded = np.concatenate(parts).astype(np.float16)  # as a bank is kept, so that it is the same when it comes back
+    return PatchBank(rounded, owners, np.concatenate(chosen))
 
 
 def bank_of(maps: Sequence[np.ndarray], owners: Sequence[int], looked_at: np.ndarray) -> PatchBank:
@@ -209,7 +224,7 @@ def calibrating(n: int, seed: int = 0) -> np.ndarray:
 
 def _far_ones(load: Load, chosen: list, sample: np.ndarray, looked_at: np.ndarray, count: int, tell) -> list[tuple]:
     """(position of a normal, its cells, their patches): the `count` cells of all that lie farthest from a sample."""
-    turn = _directions(sample)
+    turn = _directions(sample, _COARSE)
     coarse, squares = _on_device(sample @ turn)
     inside = looked_at.ravel()
     most = 4 * count // len(chosen) + 1  # of one normal: what is strange as a whole shall not take the whole bank
@@ -225,6 +240,8 @@ def _far_ones(load: Load, chosen: list, sample: np.ndarray, looked_at: np.ndarra
         tell(at + 1)
     distances = np.concatenate([far for *_, far in found])
     last = -np.inf if len(distances) <= count else np.partition(distances, -count)[-count]
+    if (distances >= last).sum() > count:  # of patches that lie equally far none, rather than whichever came first
+        last = np.nextafter(last, np.float32(np.inf))
     return [(at, cells[far >= last], patches[far >= last]) for at, cells, patches, far in found]
 
 
@@ -235,11 +252,10 @@ def _peaks(distances: np.ndarray) -> np.ndarray:
     return np.flatnonzero((distances == maximum_filter(distances, 3, mode="nearest")) & np.isfinite(distances))
 
 
-def _directions(sample: np.ndarray) -> np.ndarray:
-    """(dim, c) the directions of largest variance."""
-    centred = sample - sample.mean(axis=0)
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    return np.ascontiguousarray(vectors[:, ::-1][:, :_COARSE])
+def _directions(patches: np.ndarray, count: int) -> np.ndarray:
+    """(dim, count) the directions in which patches are largest (their second moments', not centred)."""
+    _, vectors = np.linalg.eigh(patches.T.astype(np.float64) @ patches)
+    return np.ascontiguousarray(vectors[:, ::-1][:, :count], np.float32)
 
 
 def _flat(patches: np.ndarray) -> np.ndarray:

@@ -91,11 +91,23 @@ def load_patch_encoder(
         WeightsUnavailable: no weights.
     """
     backbone = backbone_of(name)
+    patch_layout(backbone, tiles)
+    return PatchEncoder(backbone, tiles, runtimes.choose(runtime, "fp32"), *locate(backbone, weights_dir, progress))
+
+
+def patch_layout(name: "str | Backbone", tiles: int) -> Layout:
+    """How the maps of an image lie, by this backbone; known without its weights.
+
+    Raises:
+        Refused: as `load_patch_encoder`.
+    """
+    backbone = backbone_of(name)
     if backbone.trunk is None:
         raise Refused("NO_PATCHES", name=backbone.title)
     if tiles not in TILES:
         raise Refused("TILES_OUT_OF_RANGE", most=TILES[-1], got=tiles)
-    return PatchEncoder(backbone, tiles, runtimes.choose(runtime, "fp32"), *locate(backbone, weights_dir, progress))
+    tile = _layout_of_tile(backbone)
+    return Layout(tuple((_stitched(side, tiles), channels) for side, channels in tile.stages), tile.weights)
 
 
 class PatchEncoder:
@@ -112,9 +124,7 @@ class PatchEncoder:
         self.weights, self.sha256 = weights, sha256
         self.side = view_side(tiles)
         self._tile = _layout_of_tile(backbone)
-        self.layout = Layout(
-            tuple((_stitched(side, tiles), channels) for side, channels in self._tile.stages), self._tile.weights
-        )
+        self.layout = patch_layout(backbone, tiles)
         described = json.dumps(self.describe(), sort_keys=True, separators=(",", ":"))
         self.fingerprint = hashlib.sha256(described.encode()).hexdigest()[:16]
         self._lock = threading.Lock()
@@ -151,11 +161,11 @@ class PatchEncoder:
 
     def encode_views(self, views: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """As `encode`, for pixels that `view` already prepared."""
-        views, together = iter(views), max(1, AT_ONCE // self.tiles**2)
-        while some := list(islice(views, together)):
-            tiles = [tile for view in some for tile in _cut(view, self.tiles)]
-            maps = self._run(tiles).astype(np.float16)
-            count = self.tiles**2
+        views, count, done = iter(views), self.tiles**2, 0
+        while some := list(islice(views, max(1, AT_ONCE // count))):
+            maps = self._run([tile for view in some for tile in _cut(view, self.tiles)])
+            self._check(maps.reshape(len(some), -1), done)
+            maps, done = maps.astype(np.float16), done + len(some)
             for at in range(len(some)):
                 yield self._joined(maps[at * count : (at + 1) * count])
 
@@ -165,12 +175,13 @@ class PatchEncoder:
                 self._network = _start(self.backbone, load_state(self.weights, self.sha256), self._tile, self.runtime)
             for _ in self._network.run(tiles):
                 pass
-            maps = self._network.result(len(tiles))
+            return self._network.result(len(tiles))
+
+    def _check(self, maps: np.ndarray, before: int) -> None:
         broken = np.flatnonzero(~np.isfinite(maps).all(axis=1))
         if len(broken):
-            name = self.backbone.name
-            raise Refused("ENCODING_NOT_FINITE", name=name, count=len(broken), first=int(broken[0]) // self.tiles**2)
-        return maps
+            name, first = self.backbone.name, before + int(broken[0])
+            raise Refused("ENCODING_NOT_FINITE", name=name, count=len(broken), first=first)
 
     def _joined(self, maps: np.ndarray) -> np.ndarray:
         """The maps of an image's tiles as those of the whole: of what two tiles share, each gives its nearer half."""

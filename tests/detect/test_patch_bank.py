@@ -1,0 +1,282 @@
+"""Patches of an image against patches of normals: nearest, spread, maps, scores, and the bank that is thinned."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+
+from dn2core.detect.patches import (
+    CALIBRATED,
+    LEAST_SPREAD,
+    POWER,
+    SPREAD,
+    TOP,
+    PatchBank,
+    bank_of,
+    calibrating,
+    patch_score,
+    smoothed,
+    thinned_bank,
+)
+from dn2core.errors import Refused
+
+
+def bank(patches, owners=None, **options) -> PatchBank:
+    patches = np.asarray(patches, np.float32)
+    owners = np.zeros(len(patches), int) if owners is None else np.asarray(owners)
+    return PatchBank(patches, owners, np.arange(len(patches)), **options)
+
+
+def some(n: int, dim: int = 5, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((n, dim)).astype(np.float32)
+
+
+# the nearest
+
+
+@pytest.mark.parametrize("size", [1, 2, 127, 128, 129, 255, 256, 257, 700])
+@pytest.mark.parametrize("k", [1, 3, 9])
+def test_the_nearest_are_those_of_brute_force(size, k):
+    patches, asked = some(size), some(450, seed=1)  # more than are compared at once
+    found = bank(patches).match(asked, k)
+    table = cdist(asked, patches, "sqeuclidean")
+    k = min(k, size)
+    assert found.rows.shape == found.distances.shape == (450, k)
+    np.testing.assert_allclose(found.distances, np.sort(table, axis=1)[:, :k], rtol=1e-4, atol=1e-5)
+    assert np.array_equal(found.rows, np.argsort(table, axis=1)[:, :k])
+
+
+@given(st.integers(1, 300), st.integers(1, 12), st.integers(0, 5))
+def test_ties_give_the_same_distances_and_rows_of_their_own(size, k, seed):
+    rng = np.random.default_rng(seed)
+    patches, asked = (rng.integers(0, 3, (n, 2)).astype(np.float32) for n in (size, 7))
+    found = bank(patches).match(asked, k)
+    table, k = cdist(asked, patches, "sqeuclidean"), min(k, size)
+    np.testing.assert_array_equal(found.distances, np.sort(table, axis=1)[:, :k])
+    np.testing.assert_array_equal(np.take_along_axis(table, found.rows, 1), found.distances)
+    assert all(len(set(row)) == k for row in found.rows.tolist())
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=300), st.sets(st.integers(0, 6)), st.integers(1, 5))
+def test_patches_of_some_owners_do_not_count(owners, without, k):
+    owners = np.sort(owners)
+    patches, asked = some(len(owners)), some(6, seed=1)
+    found = bank(patches, owners).match(asked, k, without=without)
+    left = np.flatnonzero(~np.isin(owners, list(without)))
+    table = cdist(asked, patches[left], "sqeuclidean")
+    assert found.rows.shape == (6, min(k, len(left)))
+    assert np.array_equal(found.rows, left[np.argsort(table, axis=1)[:, :k]])
+    again = bank(patches, owners).match(asked, k)  # nothing is left hidden
+    assert again.rows.shape == (6, min(k, len(owners)))
+
+
+def test_no_patches_at_all_and_those_of_another_network():
+    made = bank(some(10))
+    assert made.match(some(0)).rows.shape == (0, 3)
+    with pytest.raises(Refused, match="made by another network") as refused:
+        made.match(some(4, dim=6))
+    assert refused.value.code == "PATCHES_DIFFER"
+    for patches, owners in ((some(0), []), (some(3), [0, 0]), (some(3)[0], [0] * 5)):
+        with pytest.raises(Refused) as refused:
+            PatchBank(patches, np.array(owners), np.arange(len(owners)))
+        assert refused.value.code == "PATCHES_SHAPE"
+
+
+# spread
+
+
+def test_the_spread_is_the_mean_squared_distance_to_the_nearest_others():
+    patches = some(40)
+    table = np.sort(cdist(patches, patches, "sqeuclidean"), axis=1)[:, 1 : SPREAD + 1]
+    np.testing.assert_allclose(bank(patches).spread, table.mean(axis=1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(bank([[0], [1], [3]]).spread, [(1 + 9) / 2, (1 + 4) / 2, (4 + 9) / 2], rtol=1e-6)
+    assert bank([[7]]).spread.tolist() == [1] and bank(patches, even=True).spread.tolist() == [1] * 40
+
+
+def test_a_distance_is_divided_by_the_power_of_the_neighbours_spread():
+    made = bank([[0], [10]], spread=np.array([4, 9]))
+    found = made.match(np.array([[3]], np.float32), 2)
+    np.testing.assert_allclose(made.weighted(found), [[3 / 4 ** (POWER / 2), 7 / 9 ** (POWER / 2)]], rtol=1e-6)
+
+
+def test_a_spread_of_nothing_counts_as_a_share_of_the_usual():
+    made = bank([[0], [10], [20]], spread=np.array([0, 4, 4]))
+    found = made.match(np.array([[1]], np.float32), 1)
+    np.testing.assert_allclose(made.weighted(found), [[1 / (LEAST_SPREAD * 4) ** (POWER / 2)]], rtol=1e-6)
+    same = bank(np.ones((200, 3)))  # all are one patch
+    np.testing.assert_allclose(same.distance_map(np.full((2, 2, 3), 2, np.float32)), np.sqrt(3), rtol=1e-6)
+
+
+# maps
+
+
+def test_a_map_is_the_root_of_the_mean_of_the_nearest_squares():
+    made = bank([[0], [1], [4], [50]], even=True)
+    asked = np.full((5, 6, 1), 2, np.float32)  # squares 4, 1, 4 and far away
+    np.testing.assert_allclose(made.distance_map(asked), np.full((5, 6), np.sqrt(3)), rtol=1e-6)
+    asked[2, 3] = 100
+    found = made.distance_map(asked)
+    assert np.unravel_index(found.argmax(), found.shape) == (2, 3) and found.dtype == np.float32
+
+
+def test_what_a_mask_hides_is_nan_and_has_no_say():
+    made, cells = bank(some(50), even=True), np.ones((6, 7), bool)
+    cells[:, 4:] = False
+    asked = some(42, seed=2).reshape(6, 7, 5)
+    found = made.distance_map(asked, looked_at=cells)
+    assert np.array_equal(np.isnan(found), ~cells)
+    asked[:, 4:] = 1e6
+    np.testing.assert_array_equal(made.distance_map(asked, looked_at=cells), found)
+
+
+def test_with_nothing_to_compare_with_there_is_no_distance_and_no_score():
+    found = bank(some(50)).distance_map(some(12).reshape(3, 4, 5), without=[0])
+    assert found.shape == (3, 4) and np.isnan(found).all() and np.isnan(patch_score(found))
+
+
+@given(st.integers(0, 2**30), st.floats(0.125, 100, width=32))
+def test_an_even_map_stays_even_under_any_mask(mask, level):
+    known = np.array([mask >> at & 1 for at in range(30)], bool).reshape(5, 6)
+    found = smoothed(np.where(known, np.float32(level), np.float32(np.nan)))
+    assert np.array_equal(np.isnan(found), ~known)
+    np.testing.assert_allclose(found[known], level, rtol=1e-5)
+
+
+def test_smoothing_spreads_a_peak_and_keeps_the_sum():
+    peak = np.zeros((15, 15), np.float32)
+    peak[7, 7] = 1
+    found = smoothed(peak)
+    assert found.sum() == pytest.approx(1, abs=1e-5) and found[7, 7] == found.max() < 0.5
+    np.testing.assert_allclose(found, found[::-1].T, atol=1e-7)
+
+
+def test_the_score_is_the_mean_of_the_largest():
+    distances = np.random.default_rng(0).permutation(40).astype(np.float32).reshape(5, 8)
+    assert patch_score(distances) == np.arange(40 - TOP, 40).mean()
+    distances[distances == 39] = np.nan
+    assert patch_score(distances) == np.arange(39 - TOP, 39).mean()
+    assert patch_score(np.array([[1, np.nan], [3, 5]], np.float32)) == 3
+
+
+# banks
+
+
+GRID = (8, 9)
+
+
+class Normals:
+    """Normals of a few kinds of patches; `load` counts how often each is asked for."""
+
+    def __init__(self, n: int, seed: int = 0):
+        rng = np.random.default_rng(seed)
+        self.maps = rng.standard_normal((n, *GRID, 4)).astype(np.float16).astype(np.float32)
+        self.seeds = rng.integers(0, 2**60, n).tolist()
+        self.loaded = [0] * n
+
+    def load(self, at: int) -> np.ndarray:
+        self.loaded[at] += 1
+        return self.maps[at]
+
+    def bank(self, order=None, **options) -> PatchBank:
+        order = range(len(self.maps)) if order is None else order
+        cells = options.pop("looked_at", np.ones(GRID, bool))
+        return thinned_bank(lambda at: self.load(order[at]), [self.seeds[at] for at in order], cells, **options)
+
+
+def rows_of(made: PatchBank) -> set[tuple]:
+    return {tuple(row) for row in made.patches.tolist()}
+
+
+def test_few_patches_are_all_taken():
+    normals = Normals(5)
+    made = normals.bank(size=5 * 72)
+    assert rows_of(made) == {tuple(row) for row in normals.maps.reshape(-1, 4).tolist()}
+    assert made.patches.shape == (360, 4) and normals.loaded == [1] * 5
+    assert rows_of(Normals(1).bank()) == {tuple(row) for row in Normals(1).maps.reshape(-1, 4).tolist()}
+
+
+@pytest.mark.parametrize("size", [1, 2, 50, 200])
+def test_a_bank_is_of_the_size_asked_for_and_knows_where_each_patch_was(size):
+    normals = Normals(5)
+    made = normals.bank(size=size)
+    assert len(made.patches) == size and (np.diff(made.owners) >= 0).all()
+    at = np.unravel_index(made.cells, GRID)
+    assert np.array_equal(made.patches, normals.maps[made.owners, *at])
+    assert len(set(zip(made.owners.tolist(), made.cells.tolist(), strict=True))) == size
+    assert max(normals.loaded) <= 2
+
+
+def test_patches_that_are_all_the_same_do_not_overfill_it():
+    normals = Normals(6)
+    normals.maps[:] = 1
+    assert 0 < len(normals.bank(size=100).patches) <= 100
+
+
+def test_it_does_not_matter_in_which_order_the_normals_come():
+    normals = Normals(12)
+    made, order = normals.bank(size=200), np.random.default_rng(1).permutation(12).tolist()
+    assert rows_of(normals.bank(order, size=200)) == rows_of(made)
+    again = normals.bank(size=200)
+    assert np.array_equal(again.patches, made.patches) and np.array_equal(again.spread, made.spread)
+
+
+def test_a_normal_that_joins_changes_the_choice_little():
+    normals = Normals(21)
+    before, after = (rows_of(normals.bank(range(n), size=300)) for n in (20, 21))
+    assert len(before & after) > 0.85 * 300
+
+
+def test_what_is_rare_among_the_normals_is_not_forgotten():
+    normals = Normals(30)
+    normals.maps[17, 3, 4] = 40
+    rare = (40.0,) * 4
+    assert rare in rows_of(normals.bank(size=40))
+    assert rare not in rows_of(normals.bank(size=40, far=0))  # by chance it is not there
+
+
+def test_one_strange_normal_does_not_take_the_whole_bank():
+    normals = Normals(40)
+    normals.maps[9] += 30
+    made = normals.bank(size=400)
+    assert 0 < (made.owners == 9).sum() < 60 and len(made.patches) > 360
+
+
+def test_only_cells_that_are_looked_at_are_taken():
+    cells = np.zeros(GRID, bool)
+    cells[2:5, 1:7] = True
+    made = Normals(10).bank(size=90, looked_at=cells)
+    assert len(made.patches) == 90 and set(made.cells.tolist()) <= set(np.flatnonzero(cells).tolist())
+
+
+def test_progress_counts_both_passes_or_the_one():
+    for size, total in ((50, 10), (10_000, 5)):
+        told = []
+        Normals(5).bank(size=size, tell=lambda *done, told=told: told.append(done))
+        assert told == [(done, total) for done in range(1, total + 1)]
+
+
+def test_a_bank_of_a_few_normals_holds_all_their_patches():
+    normals, cells = Normals(3), np.ones(GRID, bool)
+    cells[0] = False
+    made = bank_of([normals.maps[2], normals.maps[0]], [2, 0], cells)
+    assert made.owners.tolist() == [0] * 63 + [2] * 63 and set(made.spread.tolist()) == {1}
+    assert np.array_equal(made.patches[:63], normals.maps[0, 1:].reshape(-1, 4))
+    assert np.array_equal(made.patches[63:], normals.maps[2, 1:].reshape(-1, 4))
+    assert made.cells.tolist() == list(range(9, 72)) * 2
+
+
+def test_what_comes_back_from_half_precision_is_the_same():
+    normals = Normals(8)
+    normals.maps += np.float32(1e-4)  # no longer what half precision holds
+    made = normals.bank(size=100)
+    back = PatchBank(made.patches.astype(np.float16), made.owners, made.cells, spread=made.spread)
+    asked = normals.maps[3]
+    assert np.array_equal(back.distance_map(asked), made.distance_map(asked))
+
+
+def test_so_many_normals_set_the_limit():
+    assert calibrating(CALIBRATED).tolist() == list(range(CALIBRATED))
+    some = calibrating(5 * CALIBRATED)
+    assert len(set(some.tolist())) == CALIBRATED and (np.diff(some) > 0).all() and some[-1] > 4 * CALIBRATED
+    assert np.array_equal(some, calibrating(5 * CALIBRATED))
