@@ -151,6 +151,7 @@ def stage(job) -> str:
         "loading the network": t("loading the network"),
         "reading the list of files": t("reading the list of files"),
         "choosing the normals to keep": t("choosing the normals to keep"),
+        "measuring pictures": t("measuring how pictures were taken"),
         "looking at patches": t("taking the features of patches"),
         "choosing patches": t("choosing patches of the normals"),
         "setting the limit": t("comparing normals with each other"),
