@@ -7,11 +7,12 @@ covers all that decides them, so that a version of the normals that was in force
 import hashlib
 import io
 import json
+import math
 import sqlite3
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -19,12 +20,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dn2core.detect.mask import looked_at, some_left
-from dn2core.detect.patches import NEAREST_NORMALS, PatchBank, bank_of, calibrating, patch_score, thinned_bank
+from dn2core.detect.patches import NEAREST_NORMALS, Load, PatchBank, bank_of, calibrating, patch_score, thinned_bank
 from dn2core.errors import NotFound, StorageError
 from dn2core.project import fsio
 from dn2core.project.encoders import patch_encoder_for
 from dn2core.project.jobs import Job
-from dn2core.project.patch_maps import chunks, drop_others, encode_missing, load_patches, with_maps
+from dn2core.project.patch_maps import chunks, drop_others, encode_missing, load_or_make, with_maps
 from dn2core.project.paths import below
 from dn2core.project.progress import Progress
 
@@ -39,6 +40,7 @@ RULES = 1  # another number whenever the same patches would give other scores
 KEPT_FITS = 3
 CHUNK = 32  # images compared between two saves
 KEPT_PATCHES = 24  # images whose patches stay in memory while neighbours are compared
+NO_SCORE = -1.0  # of an image that cannot be compared: it cannot be read, or there is nothing to compare it with
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,9 @@ def run(project: "Project", job: Job, progress: Progress) -> None:
         encode_missing(project, encoder, images, progress)
         fit = fit_of(project, view, encoder) or _make_fit(project, view, encoder, progress)
         _compare(project, view, encoder, fit, progress)
+        progress.stage("finishing")
+        _tidy(project, encoder)
         done = state
-    progress.stage("finishing")
-    _tidy(project, encoder)
 
 
 def encoder_of(project: "Project", settings: "Settings") -> "PatchEncoder":
@@ -144,27 +146,57 @@ def cells_looked_at(encoder: "PatchEncoder", settings: "Settings") -> np.ndarray
 
 
 def distance_map(
-    project: "Project", view: "Snapshot", encoder: "PatchEncoder", fit: Fit, image_id: int, *, load=None
+    view: "Snapshot", encoder: "PatchEncoder", fit: Fit, image_id: int, load: Load, *, apart: Iterable[int] = ()
 ) -> np.ndarray:
-    """The distance map of any image of the project; of a normal against the others. NaN where the mask hides."""
-    load = load or (lambda one: load_patches(project, encoder, one))
-    cells, patches = cells_looked_at(encoder, view.settings), load(int(image_id))
-    if fit.bank is not None:
-        return fit.bank.distance_map(patches, looked_at=cells, without=np.flatnonzero(fit.normals == image_id))
-    near = nearest_normals(view, int(image_id))
-    if not len(near):
+    """The distance map of any image of the project; of a normal against the others. NaN where the mask hides.
+
+    Args:
+        load: image id -> its patches.
+        apart: image ids of further normals that it is not compared with.
+
+    Raises:
+        StorageError: PATCHES_DAMAGED.
+    """
+    cells, patches = cells_looked_at(encoder, view.settings), load(image_id)
+    bank, _, without = bank_for(view, encoder, fit, image_id, load, apart=apart)
+    if bank is None:
         return np.full(cells.shape, np.nan, np.float32)
-    bank = bank_of([load(one) for one in near], range(len(near)), cells)
-    return bank.distance_map(patches, looked_at=cells)
+    return bank.distance_map(patches, looked_at=cells, without=without)
 
 
-def nearest_normals(view: "Snapshot", image_id: int) -> list[int]:
-    """Image ids of the nearest other normals of an image as a whole, nearest first."""
+def bank_for(
+    view: "Snapshot", encoder: "PatchEncoder", fit: Fit, image_id: int, load: Load, *, apart: Iterable[int] = ()
+) -> tuple[PatchBank | None, np.ndarray, np.ndarray]:
+    """The bank that an image is compared with, the image ids of its owners, and the owners that do not count.
+
+    No bank where there is no other normal.
+    """
+    apart = [image_id, *apart]
+    if fit.bank is not None:
+        return fit.bank, fit.normals, np.flatnonzero(np.isin(fit.normals, apart))
+    near, maps = [], []
+    for one in _nearest_normals(view, image_id):
+        if one in apart:
+            continue
+        try:
+            maps.append(load(one))
+        except StorageError as error:  # a normal that is lost: the next one takes its place
+            if error.code != "PATCHES_DAMAGED":
+                raise
+            continue
+        near.append(one)
+        if len(near) == NEAREST_NORMALS:
+            break
+    bank = bank_of(maps, range(len(near)), cells_looked_at(encoder, view.settings)) if near else None
+    return bank, np.array(near, np.int64), np.empty(0, np.int64)
+
+
+def _nearest_normals(view: "Snapshot", image_id: int) -> list[int]:
+    """Image ids of the normals that are nearest to an image as a whole, nearest first."""
     for items, found in ((view.normals, view.loo), (view.scored, view.found), (view.checking, view.held_found)):
         at = np.flatnonzero(items.image_ids == image_id)
         if len(at) and found is not None:
-            near = view.normals.image_ids[found.indices[at[0]]].tolist()
-            return [one for one in near if one != image_id][:NEAREST_NORMALS]
+            return view.normals.image_ids[found.indices[at[0]]].tolist()
     return []
 
 
@@ -181,17 +213,18 @@ def _kind(view: "Snapshot") -> str:
 def _make_fit(project: "Project", view: "Snapshot", encoder: "PatchEncoder", progress: Progress) -> Fit:
     items, cells = everything(view), cells_looked_at(encoder, view.settings)
     with project.db.read() as db:
-        whole = with_maps(db, encoder.fingerprint, items.image_ids)
+        there = with_maps(db, encoder.fingerprint, items.image_ids)
+        held = with_maps(db, encoder.fingerprint, view.held.image_ids)
         hashes = dict(db.execute("SELECT id, sha256 FROM images").fetchall())
-    normals = np.array(sorted(whole), np.int64)
+    normals = np.array(sorted(there), np.int64)
     if not len(normals):
         raise NotFound("NO_NORMALS")
-    load = _remembered(lambda one: load_patches(project, encoder, one))
+    load = _loader(project, encoder)
     bank = None
     if view.settings.patches == "bank":
         progress.stage("choosing patches", total=2 * len(normals))
         bank = thinned_bank(
-            lambda at: load_patches(project, encoder, normals[at]),
+            lambda at: load_or_make(project, encoder, normals[at]),
             [int(hashes[one][:15], 16) for one in normals.tolist()],
             cells,
             tell=_teller(progress, 2 * len(normals)),
@@ -199,82 +232,93 @@ def _make_fit(project: "Project", view: "Snapshot", encoder: "PatchEncoder", pro
     fit = Fit(
         0, fit_key(view, encoder), view.settings.patches, bank, normals, normals[:0], np.empty(0), None, _kind(view)
     )
-    reference, lots = _reference(view, fit)
+    reference, lots = _reference(view, fit, held)
     progress.stage("setting the limit", total=len(reference))
     scores = []
-    for image_id, together in zip(reference.tolist(), _lots_of(lots, reference), strict=True):
-        scores.append(_reference_score(project, view, encoder, fit, image_id, together, load))
+    for image_id in reference.tolist():
+        apart = _own_lot(view, image_id) if fit.kind == "lots" else ()
+        scores.append(patch_score(distance_map(view, encoder, fit, image_id, load, apart=apart)))
         progress.advance()
         progress.check(midway=True)
     return _save_fit(project, view, fit, reference, np.array(scores, np.float64), lots)
 
 
-def _reference(view: "Snapshot", fit: Fit) -> tuple[np.ndarray, np.ndarray | None]:
+def _reference(view: "Snapshot", fit: Fit, held: set[int]) -> tuple[np.ndarray, np.ndarray | None]:
     """Image ids of the good parts that the limit rests on, and their lots where these count."""
     from dn2core.project.snapshot import lot_codes
 
     if fit.kind == "held_out":
-        chosen = calibrating(len(view.held))
-        return view.held.image_ids[chosen], lot_codes(view.held.some(chosen).lots)
+        items = view.held.some(np.isin(view.held.image_ids, list(held)))
+        items = items.some(calibrating(len(items)))
+        return items.image_ids, lot_codes(items.lots)
     if len(fit.normals) < 2:
         return fit.normals[:0], None
     reference = fit.normals[calibrating(len(fit.normals))]
     if fit.kind != "lots":
         return reference, None
-    of = _lot_names(view)
+    items = everything(view)
+    of = dict(zip(items.image_ids.tolist(), items.lots, strict=True))
     return reference, lot_codes(tuple(of[one] for one in reference.tolist()))
 
 
-def _lot_names(view: "Snapshot") -> dict[int, str | None]:
+def _own_lot(view: "Snapshot", image_id: int) -> list[int]:
+    """Image ids of the normals that came in the lot of this one; those of none count as one lot."""
     items = everything(view)
-    return dict(zip(items.image_ids.tolist(), items.lots, strict=True))
-
-
-def _lots_of(lots: np.ndarray | None, reference: np.ndarray) -> Iterator[int | None]:
-    return iter([None] * len(reference) if lots is None else lots.tolist())
-
-
-def _reference_score(project, view, encoder, fit: Fit, image_id: int, lot: int | None, load: Callable) -> float:
-    """A good part compared as a new one would be: without itself, and without its whole lot where lots count."""
-    if fit.kind == "lots" and fit.bank is not None and lot is not None:
-        of = _lot_names(view)
-        own = [at for at, one in enumerate(fit.normals.tolist()) if of[one] == of[image_id]]
-        cells = cells_looked_at(encoder, view.settings)
-        return patch_score(fit.bank.distance_map(load(image_id), looked_at=cells, without=own))
-    return patch_score(distance_map(project, view, encoder, fit, image_id, load=load))
+    ids, lots = items.image_ids.tolist(), items.lots
+    own = lots[ids.index(image_id)]
+    return [one for one, lot in zip(ids, lots, strict=True) if (lot or "") == (own or "")]
 
 
 def _compare(project: "Project", view: "Snapshot", encoder: "PatchEncoder", fit: Fit, progress: Progress) -> None:
     """The distance maps of scored images that have none by this fit yet."""
     with project.db.read() as db:
-        done = {row[0] for row in db.execute("SELECT image_id FROM patch_results WHERE fit_id = ?", (fit.id,))}
+        found = db.execute("SELECT image_id FROM patch_results WHERE fit_id = ? AND score >= 0", (fit.id,))
+        done = {row[0] for row in found}
         there = with_maps(db, encoder.fingerprint, view.scored.image_ids)
+    _note_without_score(project, fit, set(view.scored.image_ids.tolist()) - there)
     waiting = [one for one in dict.fromkeys(view.scored.image_ids.tolist()) if one in there - done]
     if not waiting:
         return
     progress.stage("comparing patches", done=len(there) - len(waiting), total=len(there))
-    load = _remembered(lambda one: load_patches(project, encoder, one))
+    load = _loader(project, encoder)
     for some in chunks(waiting, CHUNK):
-        maps = []
+        maps = {}
         for image_id in some:
-            maps.append(distance_map(project, view, encoder, fit, image_id, load=load))
+            maps[image_id] = distance_map(view, encoder, fit, image_id, load)
             progress.advance()
             progress.check(midway=True)
-        _save_results(project, fit, some, np.stack(maps))
+        alone = {image_id for image_id, made in maps.items() if np.isnan(made).all()}
+        _note_without_score(project, fit, alone)
+        _save_results(project, fit, {image_id: made for image_id, made in maps.items() if image_id not in alone})
         progress.check()
 
 
-def _save_results(project: "Project", fit: Fit, image_ids: tuple, maps: np.ndarray) -> None:
+def _save_results(project: "Project", fit: Fit, maps: dict[int, np.ndarray]) -> None:
+    if not maps:
+        return
     buffer = io.BytesIO()
-    np.save(buffer, maps.astype(np.float16), allow_pickle=False)
+    np.save(buffer, np.stack(list(maps.values())).astype(np.float16), allow_pickle=False)
     name = _write(project, buffer.getvalue(), ".npy")
-    rows = [
-        (fit.id, one, patch_score(made), name, row) for row, (one, made) in enumerate(zip(image_ids, maps, strict=True))
-    ]
+    rows = [(fit.id, one, patch_score(made), name, row) for row, (one, made) in enumerate(maps.items())]
     with project.db.write() as db:
         db.executemany(
             "INSERT OR REPLACE INTO patch_results(fit_id, image_id, score, file, row) VALUES (?, ?, ?, ?, ?)", rows
         )
+
+
+def _note_without_score(project: "Project", fit: Fit, image_ids: set[int]) -> None:
+    """So that nobody waits for them."""
+    with project.db.write() as db:
+        db.executemany(
+            "INSERT OR IGNORE INTO patch_results(fit_id, image_id, score, file, row) VALUES (?, ?, ?, '', -1)",
+            [(fit.id, one, NO_SCORE) for one in image_ids],
+        )
+
+
+def scores_of(db: sqlite3.Connection, fit: Fit) -> dict[int, float]:
+    """Image id -> score of all images that need not be waited for; NaN for those that cannot be compared."""
+    rows = db.execute("SELECT image_id, score FROM patch_results WHERE fit_id = ?", (fit.id,))
+    return {image_id: math.nan if score == NO_SCORE else score for image_id, score in rows}
 
 
 def _save_fit(project: "Project", view: "Snapshot", fit: Fit, reference, scores: np.ndarray, lots) -> Fit:
@@ -347,8 +391,8 @@ def _write(project: "Project", data: bytes, suffix: str) -> str:
     return name
 
 
-def _remembered(load: Callable[[int], np.ndarray]) -> Callable[[int], np.ndarray]:
-    return lru_cache(maxsize=KEPT_PATCHES)(load)
+def _loader(project: "Project", encoder: "PatchEncoder") -> Load:
+    return lru_cache(maxsize=KEPT_PATCHES)(lambda image_id: load_or_make(project, encoder, image_id))
 
 
 def _teller(progress: Progress, total: int) -> Callable[[int, int], None]:

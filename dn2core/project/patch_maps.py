@@ -96,6 +96,23 @@ def load_patches(project: "Project", encoder: "PatchEncoder", image_id: int) -> 
     return encoder.layout.unpack(np.load(io.BytesIO(data), allow_pickle=False))
 
 
+def load_or_make(project: "Project", encoder: "PatchEncoder", image_id: int) -> np.ndarray:
+    """As `load_patches`, but damaged maps are made anew.
+
+    Raises:
+        StorageError: PATCHES_DAMAGED where the stored picture cannot be read either.
+    """
+    try:
+        return load_patches(project, encoder, image_id)
+    except StorageError:
+        with project.db.read() as db:
+            image = db.execute("SELECT id, sha256, format, bytes FROM images WHERE id = ?", (int(image_id),)).fetchall()
+        for _, view in views(project, image, encoder):
+            if view is not None:
+                save_maps(project, encoder, {int(image_id): next(encoder.encode_views([view]))})
+        return load_patches(project, encoder, image_id)
+
+
 def with_maps(db: sqlite3.Connection, fingerprint: str, image_ids: Iterable[int]) -> set[int]:
     """Those of these images that have maps."""
     known = {row[0] for row in db.execute("SELECT image_id FROM patch_maps WHERE fingerprint = ?", (fingerprint,))}

@@ -10,26 +10,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dn2core.detect.calibration import Limit, limit_for
-from dn2core.detect.patches import NEIGHBOURS, bank_of
+from dn2core.detect.patches import NEIGHBOURS, Load
 from dn2core.detect.verdicts import percentile_among
 from dn2core.errors import DN2Error, StorageError
-from dn2core.features.patches import smallest_seen, view_side
+from dn2core.features.patches import patch_layout, smallest_seen, view_side
 from dn2core.project import vectors
 from dn2core.project.patch_fits import (
     FOLDER,
     Fit,
-    cells_looked_at,
+    bank_for,
     distance_map,
     encoder_of,
     everything,
     fit_of,
-    nearest_normals,
+    scores_of,
     submit_patches,
 )
 from dn2core.project.patch_maps import load_patches
 from dn2core.project.snapshot import snapshot
 
 if TYPE_CHECKING:
+    from dn2core.features.patches import PatchEncoder
     from dn2core.project.project import Project
     from dn2core.project.snapshot import Snapshot
 
@@ -44,13 +45,14 @@ _views: OrderedDict[tuple, "PatchView"] = OrderedDict()
 class PatchView:
     """Scores and verdicts of the patches, row by row those of `Snapshot.scored`.
 
-    scores: (q,) float64, higher = more anomalous; NaN where patches are not compared yet.
+    scores: (q,) float64, higher = more anomalous; NaN where patches are not compared.
     limit: scores above it are flagged; NaN below two normals.
     calibration: how the limit came about, by the project's false-alarm budget; None below two normals.
     normal_scores: (c,) float64 of the good parts that it rests on.
     percentiles: (q,) percent of those strictly below; NaN where unknown.
     flagged: (q,) bool.
     pending: images that are to be compared yet.
+    lost: images that cannot be compared: their stored pictures cannot be read, or there is nothing to compare with.
     """
 
     scores: np.ndarray
@@ -60,6 +62,7 @@ class PatchView:
     percentiles: np.ndarray
     flagged: np.ndarray
     pending: int
+    lost: int
 
     @property
     def multiples(self) -> np.ndarray:
@@ -105,13 +108,14 @@ def patch_view(project: "Project", view: "Snapshot") -> PatchView | None:
     if fit is None:
         return None
     with project.db.read() as db:
-        rows = db.execute("SELECT image_id, score FROM patch_results WHERE fit_id = ?", (fit.id,)).fetchall()
-    key = (view.generation, fit.id, len(rows))
+        results = "SELECT count(*), total(score) FROM patch_results WHERE fit_id = ?"
+        key = (view.generation, fit.id, *db.execute(results, (fit.id,)).fetchone())
     with _lock:
         if key in _views:
             _views.move_to_end(key)
             return _views[key]
-    made = _judged(view, fit, {row["image_id"]: row["score"] for row in rows})
+    with project.db.read() as db:
+        made = _judged(view, fit, scores_of(db, fit))
     with _lock:
         _views[key] = made
         while len(_views) > KEPT_VIEWS:
@@ -124,7 +128,7 @@ def due(project: "Project", view: "Snapshot") -> bool:
     if view.settings.patches is None:
         return False
     found = patch_view(project, view)
-    return found is None or found.pending > 0
+    return found is None or found.pending > 0 or not _any_maps(project, view)
 
 
 def ask_for_patches(project: "Project", view: "Snapshot") -> None:
@@ -139,10 +143,9 @@ def patch_heat(project: "Project", item_id: int) -> tuple[np.ndarray, float] | N
     A normal is compared with the others, at once.
     """
     view = snapshot(project)
-    fit = _fit(project, view)
-    if fit is None:
+    fit, found = _fit(project, view), patch_view(project, view)
+    if fit is None or found is None:
         return None
-    found = patch_view(project, view)
     at = view.scored.position(item_id)
     if at is not None:
         distances = _stored_map(project, fit, int(view.scored.image_ids[at]))
@@ -150,9 +153,10 @@ def patch_heat(project: "Project", item_id: int) -> tuple[np.ndarray, float] | N
     at = everything(view).position(item_id)
     if at is None:
         return None
+    encoder = encoder_of(project, view.settings)
     try:
-        image_id = int(everything(view).image_ids[at])
-        return distance_map(project, view, encoder_of(project, view.settings), fit, image_id), found.limit
+        made = distance_map(view, encoder, fit, int(everything(view).image_ids[at]), _loader(project, encoder))
+        return made, found.limit
     except StorageError:
         return None
 
@@ -169,16 +173,19 @@ def patch_matches(project: "Project", item_id: int) -> list[Match]:
     encoder, normals = encoder_of(project, view.settings), everything(view)
     items = view.scored if view.scored.position(item_id) is not None else normals
     image_id = int(items.image_ids[items.position(item_id)])
+    load = _loader(project, encoder)
     try:
-        patches = load_patches(project, encoder, image_id)
-        bank, owners, without = _bank_for(project, view, encoder, fit, image_id)
+        patches = load(image_id)
+        bank, owners, without = bank_for(view, encoder, fit, image_id, load)
     except StorageError:
+        return []
+    if bank is None:
         return []
     row, column = np.unravel_index(np.nanargmax(heat[0]), heat[0].shape)
     found = bank.match(patches[row, column][None], k=8 * NEIGHBOURS, without=without)
     names = dict(zip(normals.image_ids.tolist(), zip(normals.ids.tolist(), normals.names, strict=True), strict=True))
     matches, seen = [], set()
-    for distance, at in zip(bank.weighted(found)[0].tolist(), found.rows[0].tolist(), strict=True):
+    for distance, at in sorted(zip(bank.weighted(found)[0].tolist(), found.rows[0].tolist(), strict=True)):
         owner = int(owners[bank.owners[at]])
         if owner in names and owner not in seen:
             seen.add(owner)
@@ -192,8 +199,6 @@ def plans(project: "Project", view: "Snapshot", tiles: tuple[int, ...]) -> list[
     Raises:
         Refused: NO_PATCHES.
     """
-    from dataclasses import replace
-
     with project.db.read() as db:
         sizes = db.execute(
             "SELECT m.width, m.height, count(*) AS n FROM items i JOIN images m ON m.id = i.image_id"
@@ -203,7 +208,7 @@ def plans(project: "Project", view: "Snapshot", tiles: tuple[int, ...]) -> list[
     width, height = (sizes["width"], sizes["height"]) if sizes else (view_side(1), view_side(1))
     found = []
     for count in tiles:
-        layout = encoder_of(project, replace(view.settings, tiles=count)).layout
+        layout = patch_layout(view.settings.backbone, count)
         found.append(
             Plan(count, view_side(count), smallest_seen(width, height, count), width, height, 2 * layout.size * images)
         )
@@ -219,8 +224,10 @@ def _fit(project: "Project", view: "Snapshot") -> Fit | None:
         return None
 
 
-def _judged(view: "Snapshot", fit: Fit, known: dict[int, float]) -> PatchView:
-    scores = np.array([known.get(one, math.nan) for one in view.scored.image_ids.tolist()], np.float64)
+def _judged(view: "Snapshot", fit: Fit, found: dict[int, float]) -> PatchView:
+    images = view.scored.image_ids.tolist()
+    scores = np.array([found.get(one, math.nan) for one in images], np.float64)
+    known = np.array([one in found for one in images], bool)
     good = fit.scores[np.isfinite(fit.scores)]
     lots = None if fit.lots is None else fit.lots[np.isfinite(fit.scores)]
     calibration = None
@@ -236,7 +243,8 @@ def _judged(view: "Snapshot", fit: Fit, known: dict[int, float]) -> PatchView:
         normal_scores=good,
         percentiles=percentiles,
         flagged=scores > limit,
-        pending=int(np.isnan(scores).sum()),
+        pending=int((~known).sum()),
+        lost=int((known & np.isnan(scores)).sum()),
     )
 
 
@@ -245,7 +253,7 @@ def _stored_map(project: "Project", fit: Fit, image_id: int) -> np.ndarray | Non
         row = db.execute(
             "SELECT file, row FROM patch_results WHERE fit_id = ? AND image_id = ?", (fit.id, image_id)
         ).fetchone()
-    if row is None:
+    if row is None or not row["file"]:
         return None
     try:
         return _chunk(project.folder / FOLDER, row["file"])[row["row"]].astype(np.float32)
@@ -260,13 +268,17 @@ def _chunk(folder, name: str) -> np.ndarray:
     return vectors.read_array(folder, name)
 
 
-def _bank_for(project, view, encoder, fit: Fit, image_id: int) -> tuple:
-    """The bank that an image was compared with, the image ids of its owners, and the owner that does not count."""
-    if fit.bank is not None:
-        return fit.bank, fit.normals, np.flatnonzero(fit.normals == image_id)
-    near = nearest_normals(view, image_id)
-    cells = cells_looked_at(encoder, view.settings)
-    return bank_of([load_patches(project, encoder, one) for one in near], range(len(near)), cells), near, ()
+def _any_maps(project: "Project", view: "Snapshot") -> bool:
+    """Whether the maps are there: with another encoder's turn all of them go, the results stay."""
+    fingerprint = encoder_of(project, view.settings).fingerprint
+    with project.db.read() as db:
+        return (
+            db.execute("SELECT 1 FROM patch_maps WHERE fingerprint = ? LIMIT 1", (fingerprint,)).fetchone() is not None
+        )
+
+
+def _loader(project: "Project", encoder: "PatchEncoder") -> Load:
+    return lambda image_id: load_patches(project, encoder, image_id)
 
 
 def _box(cell: int, grid: int) -> tuple[float, float, float, float]:

@@ -62,12 +62,13 @@ def test_ties_give_the_same_distances_and_rows_of_their_own(size, k, seed):
 def test_patches_of_some_owners_do_not_count(owners, without, k):
     owners = np.sort(owners)
     patches, asked = some(len(owners)), some(6, seed=1)
-    found = bank(patches, owners).match(asked, k, without=without)
+    made = bank(patches, owners)
+    found = made.match(asked, k, without=without)
     left = np.flatnonzero(~np.isin(owners, list(without)))
     table = cdist(asked, patches[left], "sqeuclidean")
     assert found.rows.shape == (6, min(k, len(left)))
     assert np.array_equal(found.rows, left[np.argsort(table, axis=1)[:, :k]])
-    again = bank(patches, owners).match(asked, k)  # nothing is left hidden
+    again = made.match(asked, k)  # nothing is left hidden
     assert again.rows.shape == (6, min(k, len(owners)))
 
 
@@ -207,6 +208,12 @@ def test_a_bank_is_of_the_size_asked_for_and_knows_where_each_patch_was(size):
     assert max(normals.loaded) <= 2
 
 
+def test_no_patch_is_taken_twice(monkeypatch):
+    monkeypatch.setattr("dn2core.detect.patches._SAMPLE", 3)  # far from it lie many that are taken already
+    made = Normals(5).bank(size=200)
+    assert len(set(zip(made.owners.tolist(), made.cells.tolist(), strict=True))) == len(made.patches)
+
+
 def test_patches_that_are_all_the_same_do_not_overfill_it():
     normals = Normals(6)
     normals.maps[:] = 1
@@ -238,8 +245,8 @@ def test_what_is_rare_among_the_normals_is_not_forgotten():
 def test_one_strange_normal_does_not_take_the_whole_bank():
     normals = Normals(40)
     normals.maps[9] += 30
-    made = normals.bank(size=400)
-    assert 0 < (made.owners == 9).sum() < 60 and len(made.patches) > 360
+    drawn, made = normals.bank(size=80, far=0), normals.bank(size=100)
+    assert 0 < (made.owners == 9).sum() - (drawn.owners == 9).sum() <= 4 * 20 // 40 + 1
 
 
 def test_only_cells_that_are_looked_at_are_taken():
