@@ -18,7 +18,7 @@ import numpy as np
 
 from dn2core.errors import Refused
 
-BANK = 30_000  # patches
+BANK = 20_000  # patches
 FAR = 0.2  # share of them that is taken for lying far from the others
 NEIGHBOURS = 3
 SPREAD = 5  # neighbours in the bank that a bank patch's own spread is the mean squared distance to
@@ -31,7 +31,7 @@ NEAREST_NORMALS = 10  # whose patches a bank of an image's own consists of
 CALIBRATED = 300  # normals that set the limit: enough for a budget of 1 in 100
 
 _GROUP = 128  # bank patches whose nearest is found together
-_ROWS = 400  # patches of an image that are compared at once
+_ROWS = 256  # patches of an image that are compared at once
 _SAMPLE = 4_000  # bank patches by which it is judged how far a patch lies
 _COARSE = 32  # directions of largest variance in which that is judged
 
@@ -74,7 +74,7 @@ class PatchBank:
         self.patches = np.ascontiguousarray(patches, np.float32)
         self.owners, self.cells = np.asarray(owners), np.asarray(cells)
         self._turn = _directions(self.patches, DIRECTIONS) if self.patches.shape[1] > DIRECTIONS + 1 else None
-        self._bank, self._squares = _on_device(self._shortened(self.patches))
+        self._bank = _on_device(self._shortened(self.patches))
         if even:
             spread = np.ones(len(patches), np.float32)
         self.spread = self._own_spread() if spread is None else np.asarray(spread, np.float32)
@@ -93,7 +93,7 @@ class PatchBank:
             raise Refused("PATCHES_DIFFER", wanted=self.patches.shape[1], got=str(patches.shape))
         hidden = [slice(*np.searchsorted(self.owners, (owner, owner + 1))) for owner in without]
         left = len(self.owners) - sum(part.stop - part.start for part in hidden)
-        return _nearest(self._bank, self._squares, self._shortened(patches), min(k, left), hidden)
+        return _nearest(self._bank, self._shortened(patches), min(k, left), hidden)
 
     def distance_map(
         self, patches: np.ndarray, *, looked_at: np.ndarray | None = None, without: Iterable[int] = ()
@@ -132,7 +132,7 @@ class PatchBank:
         if len(self.patches) == 1:
             return np.ones(1, np.float32)
         k = min(SPREAD, len(self.patches) - 1)
-        found = _nearest(self._bank, self._squares, self._shortened(self.patches), k + 1, [])
+        found = _nearest(self._bank, self._shortened(self.patches), k + 1, [])
         # Itself comes first, or a patch that equals it, at distance 0 as well.
         return found.distances[:, 1:].mean(axis=1)
 
@@ -225,14 +225,14 @@ def calibrating(n: int, seed: int = 0) -> np.ndarray:
 def _far_ones(load: Load, chosen: list, sample: np.ndarray, looked_at: np.ndarray, count: int, tell) -> list[tuple]:
     """(position of a normal, its cells, their patches): the `count` cells of all that lie farthest from a sample."""
     turn = _directions(sample, _COARSE)
-    coarse, squares = _on_device(sample @ turn)
+    coarse = _on_device(sample @ turn)
     inside = looked_at.ravel()
     most = 4 * count // len(chosen) + 1  # of one normal: what is strange as a whole shall not take the whole bank
     found = []
     for at, taken in enumerate(chosen):
         patches = _flat(load(at))
         far = np.full(inside.size, -np.inf, np.float32)
-        far[inside] = _nearest(coarse, squares, patches[inside] @ turn, 1, []).distances[:, 0]
+        far[inside] = _nearest(coarse, patches[inside] @ turn, 1, []).distances[:, 0]
         far[taken] = -np.inf
         peaks = _peaks(far.reshape(looked_at.shape))
         peaks = peaks[np.argsort(-far[peaks], kind="stable")[:most]]
@@ -263,39 +263,47 @@ def _flat(patches: np.ndarray) -> np.ndarray:
 
 
 def _on_device(patches: np.ndarray):
-    """Patches, filled up to whole groups, and their squared norms, infinite for what was filled up."""
+    """(m, dim + 1) patches, each with its squared norm behind it, filled up to whole groups by ones infinitely far."""
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    surplus = -len(patches) % _GROUP
     bank = torch.from_numpy(np.ascontiguousarray(patches, np.float32))
-    squares = torch.cat([(bank * bank).sum(dim=1), torch.full((surplus,), float("inf"))])
-    return torch.nn.functional.pad(bank, (0, 0, 0, surplus)).to(device), squares.to(device)
+    bank = torch.cat([bank, (bank * bank).sum(dim=1, keepdim=True)], dim=1)
+    filling = torch.zeros(-len(bank) % _GROUP, bank.shape[1])
+    filling[:, -1] = float("inf")
+    return torch.cat([bank, filling]).to(device)
 
 
-def _nearest(bank, squares, patches: np.ndarray, k: int, hidden: list[slice]) -> Matched:
+def _nearest(bank, patches: np.ndarray, k: int, hidden: list[slice]) -> Matched:
     """The k nearest of the bank to (p, dim) patches.
 
     The k nearest lie in the k groups whose own nearest are the nearest: to find those costs one minimum a group, and
-    only what is in them is sorted.
+    only what is in them is sorted. The distances come out of one product, without the patch's own square, which ranks
+    nothing; it is written to the same memory each time, for fresh memory costs more than the product.
+
+    Args:
+        hidden: rows of the bank that do not count.
     """
     import torch
 
     if k == 0 or not len(patches):
         return Matched(np.empty((len(patches), k), np.float32), np.empty((len(patches), k), np.int64))
-    if hidden:
-        squares = squares.clone()
-        for part in hidden:
-            squares[part] = float("inf")
     groups = min(k, len(bank) // _GROUP)
     distances, rows = [], []
     with torch.inference_mode():
-        for some in torch.from_numpy(patches).to(bank.device).split(_ROWS):
-            table = torch.addmm(squares, some, bank.T, alpha=-2).view(len(some), -1, _GROUP)
-            near = table.amin(dim=2).topk(groups, dim=1, largest=False).indices
-            inside = table.gather(1, near[:, :, None].expand(-1, -1, _GROUP)).flatten(1)
+        patches = torch.from_numpy(patches).to(bank.device)
+        memory = torch.empty(_ROWS, len(bank), device=bank.device)
+        for some in patches.split(_ROWS):
+            asked = torch.cat([-2 * some, torch.ones_like(some[:, :1])], dim=1)
+            table = torch.mm(asked, bank.T, out=memory[: len(some)])
+            for part in hidden:
+                table[:, part] = float("inf")
+            # A group are patches that lie far from each other in memory: so the minima of many are taken side by side.
+            table = table.view(len(some), _GROUP, -1)
+            near = table.amin(dim=1).topk(groups, dim=1, largest=False).indices
+            inside = table.gather(2, near[:, None, :].expand(-1, _GROUP, -1)).flatten(1)
             best = inside.topk(k, dim=1, largest=False)
-            within = near.gather(1, best.indices // _GROUP) * _GROUP + best.indices % _GROUP
+            within = best.indices // groups * table.shape[2] + near.gather(1, best.indices % groups)
             squared = (best.values + (some * some).sum(dim=1, keepdim=True)).clamp_min(0)
             distances.append(squared.cpu().numpy())
             rows.append(within.cpu().numpy())
