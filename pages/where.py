@@ -4,7 +4,8 @@ import numpy as np
 import streamlit as st
 
 from dn2core.explore.modes import FOUND
-from dn2core.project.patches import due, patch_view
+from dn2core.project.patch_fits import submit_patches
+from dn2core.project.patches import patch_view
 from pages.parts.browse import browse
 from pages.parts.detail import open_detail
 from pages.parts.header import empty_state, need_project, problem, project_header
@@ -47,7 +48,7 @@ def where() -> None:
         _not_ready(project, shown, busy)
     elif not len(shown.scored):
         st.markdown(t("The limit for places is set. Score new images, and the unusual place of each is shown."))
-    elif _found(project, shown, found):
+    elif _found(project, shown, found, busy):
         return
     setup(project, shown)
 
@@ -57,16 +58,14 @@ def _not_ready(project, shown, busy: bool) -> None:
     if past():
         st.caption(t("In a state of the past they are shown only where they are still kept."))
     elif not busy:
-        st.button(t("Compare them now"), key="dn2_where_go_on", type="primary", on_click=_go_on, args=(project,))
+        _compare_button(project)
 
 
-def _go_on(project) -> None:
-    from dn2core.project.patch_fits import submit_patches
-
-    submit_patches(project)
+def _compare_button(project) -> None:
+    st.button(t("Compare them now"), key="dn2_where_go_on", type="primary", on_click=submit_patches, args=(project,))
 
 
-def _found(project, shown, found) -> bool:
+def _found(project, shown, found, busy: bool) -> bool:
     """The answer and the images; whether one of them is opened."""
     judged = shown.judge()
     by = modes(judged, found)
@@ -79,7 +78,8 @@ def _found(project, shown, found) -> bool:
             open_detail(project, shown, wanted, shown.scored.ids[positions].tolist(), judged)
             return True
         problem("NOT_FOUND", {"what": t("The image")})
-    _answer(project, shown, judged, found, by)
+    _answer(judged, found, by)
+    _not_compared(project, found, busy)
     _pick(by)
     if len(positions):
         st.caption(
@@ -97,7 +97,7 @@ def _found(project, shown, found) -> bool:
     return False
 
 
-def _answer(project, shown, judged, found, by: np.ndarray) -> None:
+def _answer(judged, found, by: np.ndarray) -> None:
     counts = {name: int(np.sum(by == name)) for name in FOUND}
     st.markdown(
         "#### "
@@ -124,8 +124,21 @@ def _answer(project, shown, judged, found, by: np.ndarray) -> None:
                 n=number(ahead.n),
             )
         )
-    if found.pending and due(project, shown):
+
+
+def _not_compared(project, found, busy: bool) -> None:
+    if found.lost:
+        st.caption(
+            tn(
+                "{n} image cannot be compared: its stored picture cannot be read, or no other normal is there.",
+                "{n} images cannot be compared: their stored pictures cannot be read, or no other normal is there.",
+                found.lost,
+            )
+        )
+    if found.pending:
         st.caption(tn("{n} image is not compared yet.", "{n} images are not compared yet.", found.pending))
+        if not (busy or past()):
+            _compare_button(project)
 
 
 def _chosen() -> list[str]:

@@ -119,14 +119,23 @@ def fit_key(view: "Snapshot", encoder: "PatchEncoder") -> str:
         "method": settings.patches,
         "mask": settings.mask,
         "kind": kind,
-        "normals": sorted(normals.image_ids.tolist()),
-        "by": sorted(zip(by.image_ids.tolist(), [lot or "" for lot in by.lots], strict=True)) if by else None,
+        "normals": _digest(normals),
+        "by": _digest(by, by.lots) if by else None,
         # SPADE's nearest normals are those of the whole-image comparison.
         "whole": [view.state.fingerprint, settings.normalise, settings.reduction]
         if settings.patches == "nearest"
         else None,
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(items: "Items", lots: tuple[str | None, ...] = ()) -> str:
+    """Of the images, whatever their order, and their lots."""
+    order = np.argsort(items.image_ids)
+    told = hashlib.sha256(items.image_ids[order].astype("<i8").tobytes())
+    if lots:
+        told.update(json.dumps([lots[at] or "" for at in order.tolist()]).encode())
+    return told.hexdigest()
 
 
 def fit_of(project: "Project", view: "Snapshot", encoder: "PatchEncoder") -> Fit | None:

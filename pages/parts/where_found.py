@@ -1,10 +1,12 @@
 """What whole images and patches say of the same images, beside each other."""
 
+import math
+
 import numpy as np
 import plotly.graph_objects as go
 
 from dn2core.explore.modes import FOUND, found_by
-from pages.parts.look import NORMAL, REJECT, REVIEW, SELECTED, dark, percent, template, times
+from pages.parts.look import NORMAL, REJECT, REVIEW, SELECTED, dark, percent, raw, template, times
 from pages.parts.results import Cells
 from pages.parts.text import number, plain, show, t
 
@@ -37,7 +39,11 @@ def mode_cells(shown, judged, patches, positions: np.ndarray) -> Cells:
     found, multiples = modes(judged, patches), patches.multiples
     tones = {"both": "reject", "patches": "reject", "whole": "reject", "neither": "pass", "": "review"}
     captions = [
-        t("place {place} · whole {whole}", place=_times(multiples[at]), whole=percent(judged.percentiles[at]))
+        t(
+            "place {place} · whole {whole}",
+            place=_place(patches.scores[at], multiples[at]),
+            whole=percent(judged.percentiles[at]),
+        )
         for at in positions.tolist()
     ]
     return Cells(
@@ -84,5 +90,8 @@ def both_modes(shown, judged, patches, *, height: int = 380) -> go.Figure:
     return figure
 
 
-def _times(multiple: float) -> str:
-    return times(multiple) if multiple == multiple else t("not yet")
+def _place(score: float, multiple: float) -> str:
+    """In units of the limit, where there is one."""
+    if math.isnan(score):
+        return t("not compared")
+    return raw(score) if math.isnan(multiple) else times(multiple)

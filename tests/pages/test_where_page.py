@@ -1,0 +1,231 @@
+"""Where: switched on by one button, then which mode found what, the filter in the address, and what is not there."""
+
+import numpy as np
+import pytest
+
+from dn2core.explore.modes import FOUND, found_by
+from dn2core.project import run_pending
+from dn2core.project.events import history
+from dn2core.project.patches import patch_view
+from dn2core.project.snapshot import snapshot
+from pages.parts.look import raw, times
+from tests.pages.app import give, opened, texts
+from tests.patch_stand_in import part, use_fake_patches
+
+
+@pytest.fixture(autouse=True)
+def encoders(monkeypatch):
+    return use_fake_patches(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def galleries(monkeypatch):
+    """What the page's gallery was given last; nothing is opened."""
+    seen = {}
+    monkeypatch.setattr("pages.parts.components.gallery.gallery", lambda **given: seen.update(given))
+    return seen
+
+
+@pytest.fixture
+def project(store, fake_encoder):
+    """14 normals, three good parts and two with a spot; patches are not looked at yet."""
+    project = store.create("Bolts")
+    give(project, "normal", [part(i) for i in range(14)], name="n{i:02}.png")
+    scored = [part(100 + i) for i in range(3)] + [part(200, (2, 5)), part(201, (6, 1))]
+    give(project, "scored", scored, name="s{i}.png")
+    run_pending(store)
+    return project
+
+
+@pytest.fixture
+def looked(project, store):
+    project.change_settings(patches="bank", budget=0.1)
+    run_pending(store)
+    return project
+
+
+def where(project, **params):
+    at = opened("where", project=project.id, **params)
+    assert not at.exception
+    return at
+
+
+def words(at) -> str:
+    return " ".join(texts(at.main)).replace("\u00a0", " ").replace("\u2060", "").replace("\\", "")
+
+
+def keys(at) -> set[str]:
+    return {button.key for button in at.main.button}
+
+
+def kinds(project) -> np.ndarray:
+    view = snapshot(project)
+    return found_by(view.judge().flagged, patch_view(project, view).flagged)
+
+
+def test_each_of_two_modes_finds_an_image_or_not():
+    whole, patches = np.array([1, 0, 1, 0], bool), np.array([1, 1, 0, 0], bool)
+    assert found_by(whole, patches).tolist() == list(FOUND) == ["both", "patches", "whole", "neither"]
+
+
+def test_without_normals_the_way_leads_there(store):
+    assert "No normals yet" in words(where(store.create("Empty")))
+
+
+def test_one_button_begins_it(project, store):
+    at = where(project)
+    assert "The whole image hides small defects" in words(at) and "dn2_where_begin" in keys(at)
+    (fine,) = [one for one in at.main.radio if one.label == "How finely"]
+    assert "from about 1.6 px" in fine.options[0] and "64 × 64 pixels" in words(at)
+    fine.set_value(2).run()
+    at.button(key="dn2_where_begin").click().run()
+    assert not at.exception and (project.settings().patches, project.settings().tiles) == ("bank", 2)
+    assert [job.kind for job in store.jobs.active()] == ["patches"] and "Stop" in words(at)
+    assert "dn2_where_go_on" not in keys(at)  # it is being done
+    run_pending(store)
+    assert "flagged by a place" in words(at.run())
+
+
+def test_a_network_without_maps_is_a_sentence(project, monkeypatch):
+    monkeypatch.setattr("dn2core.project.patches.patch_layout", no_maps)
+    at = where(project)
+    assert "gives no maps of its patches" in words(at) and "dn2_where_begin" not in keys(at)
+
+
+def no_maps(*_):
+    from dn2core.errors import Refused
+
+    raise Refused("NO_PATCHES", name="DINOv2")
+
+
+def test_a_failure_is_said_and_the_work_is_offered_again(project, store, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("dn2core.project.patch_maps.RESERVE_BYTES", 10**18)
+        project.change_settings(patches="bank")
+        run_pending(store)
+    at = where(project)
+    assert "Free some space" in words(at) and "whole-image verdicts hold" in words(at)
+    at.button(key="dn2_where_go_on").click().run()
+    run_pending(store)
+    assert "flagged by a place" in words(at.run())
+
+
+def test_the_answer_and_its_images_most_unusual_place_first(looked, galleries):
+    at, view = where(looked), snapshot(looked)
+    found = patch_view(looked, view)
+    whole = view.judge().flagged
+    assert found.flagged.sum() == 2
+    assert (
+        f"2 of 5 flagged by a place · {whole.sum()} by the whole image · {(whole & found.flagged).sum()} by both"
+    ) in words(at)
+    assert f"limit {raw(found.limit)}, set by 14 good parts" in words(at)
+    order = np.argsort(-found.scores, kind="stable")
+    assert galleries["ids"] == view.scored.ids[order].tolist()
+    assert times(found.multiples[order[0]]) in galleries["captions"][0]
+    assert galleries["tones"][:2] == ["reject", "reject"]
+
+
+@pytest.mark.parametrize("chosen", [["patches"], ["both", "patches"], ["neither"], ["whole"], list(FOUND)], ids=str)
+def test_the_filter_stands_in_the_address(looked, galleries, chosen):
+    galleries.clear()
+    at, view, by = where(looked, by=",".join(chosen)), snapshot(looked), kinds(looked)
+    expected = set(view.scored.ids[np.isin(by, chosen)].tolist())
+    assert set(galleries.get("ids", [])) == expected
+    assert ("No image is of this kind" in words(at)) == (not expected)
+    assert at.pills(key="dn2_where_by").value == [name for name in FOUND if name in chosen]
+
+
+def test_a_choice_of_the_filter_goes_to_the_address_and_away(looked, galleries):
+    at = where(looked)
+    at.pills(key="dn2_where_by").set_value(["neither"]).run()
+    assert at.query_params["by"] in ("neither", ["neither"])
+    assert set(galleries["ids"]) == set(snapshot(looked).scored.ids[kinds(looked) == "neither"].tolist())
+    at.pills(key="dn2_where_by").set_value([]).run()
+    assert "by" not in at.query_params and len(galleries["ids"]) == 5
+    assert len(where(looked, by="<script>,nonsense").pills(key="dn2_where_by").value) == 0
+
+
+def test_without_scored_images_the_limit_is_set(store, fake_encoder):
+    project = store.create("New")
+    give(project, "normal", [part(i) for i in range(4)], name="n{i}.png")
+    run_pending(store)
+    project.change_settings(patches="bank")
+    run_pending(store)
+    assert "The limit for places is set" in words(where(project))
+
+
+def test_one_normal_is_too_few_for_a_limit(store, fake_encoder, galleries):
+    project = store.create("One")
+    give(project, "normal", [part(0)], name="n.png")
+    give(project, "scored", [part(1, (2, 5))], name="s.png")
+    run_pending(store)
+    project.change_settings(patches="bank")
+    run_pending(store)
+    assert "One normal is too few for a limit" in words(where(project))
+    assert raw(patch_view(project, snapshot(project)).scores[0]) in galleries["captions"][0]
+
+
+def test_what_is_not_compared_yet_is_said_and_offered(looked, store, galleries):
+    with looked.db.write() as db:
+        db.execute("DELETE FROM patch_results WHERE image_id = (SELECT max(image_id) FROM patch_results)")
+    at = where(looked)
+    assert "1 image is not compared yet" in words(at) and "not compared" in galleries["captions"][-1]
+    at.button(key="dn2_where_go_on").click().run()
+    run_pending(store)
+    assert "not compared yet" not in words(at.run())
+
+
+def test_a_lost_picture_is_said_and_not_offered(project, store):
+    item = project.item(int(snapshot(project).scored.ids[0]))
+    next(project.folder.glob(f"originals/*/{item.sha256}*")).unlink()
+    project.change_settings(patches="bank")
+    run_pending(store)
+    at = where(project)
+    assert "1 image cannot be compared" in words(at) and "dn2_where_go_on" not in keys(at)
+    assert "not compared yet" not in words(at)
+
+
+def test_another_comparison_is_applied_and_it_is_switched_off(looked, store):
+    at = where(looked)
+    assert at.button(key="dn2_where_apply").disabled
+    at.radio(key="dn2_where_method").set_value("nearest").run()
+    at.button(key="dn2_where_apply").click().run()
+    assert looked.settings().patches == "nearest"
+    run_pending(store)
+    at.run().button(key="dn2_where_end").click().run()
+    assert looked.settings().patches is None and "dn2_where_begin" in keys(at)
+
+
+def test_a_state_of_the_past_changes_nothing(looked, store, galleries):
+    on, before = history(looked, newest=1)[0].id, history(looked, kinds=("delivery",))[0].id
+    give(looked, "scored", [part(300)], name="late.png")
+    run_pending(store)
+    at = where(looked, state=str(on))
+    assert "2 of 5 flagged by a place" in words(at) and len(galleries["ids"]) == 5
+    assert not {key for key in keys(at) if key and key.startswith("dn2_where")}
+    at = where(looked, state=str(before))
+    assert "In this state of the past, places were not looked at" in words(at)
+    assert not {key for key in keys(at) if key and key.startswith("dn2_where")}
+    with looked.db.write() as db:
+        db.execute("DELETE FROM patch_results")
+        db.execute("DELETE FROM patch_fits")
+    at = where(looked, state=str(on))
+    assert "only where they are still kept" in words(at) and "dn2_where_go_on" not in keys(at)
+
+
+def test_a_picture_opens_from_the_address(looked):
+    first = int(snapshot(looked).scored.ids[3])
+    at = where(looked, image=str(first))
+    assert "dn2_back" in keys(at) and "flagged by a place" not in words(at)
+    assert "was not found" in words(where(looked, image="999999"))
+
+
+def test_hostile_names_are_shown_as_they_are(store, fake_encoder, galleries):
+    project = store.create("Bolts")
+    give(project, "normal", [part(i) for i in range(4)], name="n{i}.png")
+    give(project, "scored", [part(9, (1, 1))], name="<b>*x*</b>{i}.png")
+    run_pending(store)
+    project.change_settings(patches="bank")
+    run_pending(store)
+    where(project)
+    assert galleries["details"] == ["<b>*x*</b>0.png"]
