@@ -49,7 +49,7 @@ class Fit:
 
     bank: the thinned bank, its owners positions in `normals`; None for "nearest".
     normals: (n,) int64 image ids that the bank was made of, ascending.
-    scores: (c,) float64 of good parts that the limit rests on, `reference` their image ids, `lots` their codes or None.
+    scores: (c,) float64 of good parts that the limit rests on, NaN for one that is alone, `reference` their image ids, `lots` their codes or None.
     kind: what these are, as `Reference.kind`.
     """
 
@@ -260,8 +260,6 @@ def _reference(view: "Snapshot", fit: Fit, held: set[int]) -> tuple[np.ndarray, 
         items = view.held.some(np.isin(view.held.image_ids, list(held)))
         items = items.some(calibrating(len(items)))
         return items.image_ids, lot_codes(items.lots)
-    if len(fit.normals) < 2:
-        return fit.normals[:0], None
     reference = fit.normals[calibrating(len(fit.normals))]
     if fit.kind != "lots":
         return reference, None
@@ -317,6 +315,8 @@ def _save_results(project: "Project", fit: Fit, maps: dict[int, np.ndarray]) -> 
 
 def _note_without_score(project: "Project", fit: Fit, image_ids: set[int]) -> None:
     """So that nobody waits for them."""
+    if not image_ids:
+        return
     with project.db.write() as db:
         db.executemany(
             "INSERT OR IGNORE INTO patch_results(fit_id, image_id, score, file, row) VALUES (?, ?, ?, '', -1)",

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from dn2core.detect.calibration import limit_for
 from dn2core.detect.patches import NEAREST_NORMALS, PatchBank, bank_of, patch_score
 from dn2core.errors import Refused
 from dn2core.project import patch_fits, patch_maps, patches, run_pending
+from dn2core.project.cleaning import drop_normals
 from dn2core.project.events import history
 from dn2core.project.lots import lots_from_pattern
 from dn2core.project.normals import add_normals, hold_out, remove_normals
@@ -371,6 +373,15 @@ def test_held_out_parts_set_the_limit(project, store, method):
     project.change_settings(tiles=2)
     run_pending(store)
     assert jobs(store)[0] == ("done", None) and len(seen(project).normal_scores) == 3
+
+
+def test_good_parts_that_a_cleaning_dropped_widen_the_forecast(looked, store):
+    drop_normals(looked, looked.snapshot().normals.ids[:2].tolist())
+    run_pending(store)
+    view, found = looked.snapshot(), seen(looked)
+    assert view.set_aside == 2 and len(found.normal_scores) == 12
+    assert found.calibration == limit_for(found.normal_scores, 0.1, set_aside=2)
+    assert found.calibration.forecast != limit_for(found.normal_scores, 0.1).forecast
 
 
 def test_what_the_settings_ask_for_and_is_not_there_is_left_out(project, store):
