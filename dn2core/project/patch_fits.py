@@ -49,7 +49,8 @@ class Fit:
 
     bank: the thinned bank, its owners positions in `normals`; None for "nearest".
     normals: (n,) int64 image ids that the bank was made of, ascending.
-    scores: (c,) float64 of good parts that the limit rests on, NaN for one that is alone, `reference` their image ids, `lots` their codes or None.
+    scores: (c,) float64 of good parts that the limit rests on, NaN for one that is alone; `reference` their image ids,
+        `lots` their codes or None.
     kind: what these are, as `Reference.kind`.
     """
 
@@ -283,7 +284,8 @@ def _compare(project: "Project", view: "Snapshot", encoder: "PatchEncoder", fit:
         done = {row[0] for row in found}
         there = with_maps(db, encoder.fingerprint, view.scored.image_ids)
     _note_without_score(project, fit, set(view.scored.image_ids.tolist()) - there)
-    waiting = [one for one in dict.fromkeys(view.scored.image_ids.tolist()) if one in there - done]
+    left = there - done
+    waiting = [one for one in dict.fromkeys(view.scored.image_ids.tolist()) if one in left]
     if not waiting:
         return
     progress.stage("comparing patches", done=len(there) - len(waiting), total=len(there))
