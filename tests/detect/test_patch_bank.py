@@ -8,6 +8,7 @@ from scipy.spatial.distance import cdist
 
 from dn2core.detect.patches import (
     CALIBRATED,
+    DIRECTIONS,
     LEAST_SPREAD,
     POWER,
     SPREAD,
@@ -70,6 +71,20 @@ def test_patches_of_some_owners_do_not_count(owners, without, k):
     assert np.array_equal(found.rows, left[np.argsort(table, axis=1)[:, :k]])
     everybody = np.argsort(cdist(asked, patches, "sqeuclidean"), axis=1)  # nothing is left hidden
     assert np.array_equal(made.match(asked, k).rows, everybody[:, : min(k, len(owners))])
+
+
+def test_wide_patches_are_compared_in_the_directions_in_which_they_differ():
+    """Exactly where they differ in no others; else the rest counts by its length: none is too long."""
+    into = np.linalg.qr(some(150, DIRECTIONS, seed=3).T @ some(150, 150, seed=4))[1][:DIRECTIONS]
+    patches, asked = some(300, DIRECTIONS) @ into, some(20, DIRECTIONS, seed=1) @ into
+    table = cdist(asked, patches, "sqeuclidean")
+    found = bank(patches).match(asked, 4)
+    np.testing.assert_allclose(found.distances, np.sort(table, axis=1)[:, :4], rtol=1e-3)
+    assert np.array_equal(found.rows, np.argsort(table, axis=1)[:, :4])
+    patches, asked = some(300, 150), some(20, 150, seed=1)
+    found = bank(patches).match(asked, 4)
+    true = np.take_along_axis(cdist(asked, patches, "sqeuclidean"), found.rows, 1)
+    assert (found.distances < true * 1.0001).all() and (found.distances > 0.3 * true).all()
 
 
 def test_no_patches_at_all_and_those_of_another_network():
