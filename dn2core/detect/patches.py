@@ -82,7 +82,7 @@ class PatchBank:
         self._weights[self._weights == 0] = 1  # all are the same patch
 
     def match(self, patches: np.ndarray, k: int = NEIGHBOURS, without: Iterable[int] = ()) -> Matched:
-        """The nearest of the bank, exactly by what `_shortened` leaves of patches; fewer than k where the bank has fewer.
+        """The nearest of the bank, exactly by what `_shortened` leaves; fewer than k where the bank has fewer.
 
         Args:
             patches: (p, dim) float32.
