@@ -243,6 +243,26 @@ def test_growth_is_told_against_the_goals(script):
     assert all(found[step] > 0 for step in ("encode", "thin", "calibrate", "verdict"))
 
 
+@pytest.mark.parametrize(
+    "name, options, row",
+    [
+        ("smallest", ["--sets", "grass", "--large", "grass", "--seeds", "1", "2", "--each", "2"], "| grass | 2 |"),
+        ("thinning", ["--sets", "grass", "--sizes", "9", "40", "--each", "1"], "| grass | greedy coreset | 40 |"),
+        ("speed", ["--set", "grass", "--normals", "2", "4", "--others"], "| 4 |"),
+    ],
+)
+def test_every_other_script_writes_its_page(script, monkeypatch, tmp_path, name, options, row):
+    module = script(name)
+    for constant in ("NORMALS", "LARGE", "VERDICTS"):
+        monkeypatch.setattr(module, constant, 4, raising=False)
+    few = [] if name == "speed" else ["--good", "2"]
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *options, *few, "--out", str(tmp_path)])
+    module.main()
+    page = (tmp_path / f"{name}.md").read_text(encoding="utf-8")
+    (cells,) = [line.removeprefix(row).split("|")[:-1] for line in page.splitlines() if line.startswith(row)]
+    assert all(cell.strip() for cell in cells) and f"python benchmarks/patches/{name}.py" in page
+
+
 def _all_but_blur(defects):
     """Two good pictures and one of every kind; all scores tell them apart but those of blur."""
     scores = [0.0, 1.0, *(0.5 if kind == "blur" else 2.0 for kind in defects.KINDS)]
