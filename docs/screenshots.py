@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from dn2core.project import Store, run_pending
 from dn2core.project.demo import open_demo
 from dn2core.project.labels import DEFECT, GOOD, set_label
+from dn2core.project.patches import patch_view
 from tests.browser import ROOT, chromium, serving
 
 PICTURES = ROOT / "docs" / "screenshots"
@@ -21,8 +22,11 @@ def main() -> None:
         data = Path(folder) / "dn2"
         store = Store(data)
         project = store.open(open_demo(store, wait=True)[0])
+        project.change_settings(patches="bank")
         run_pending(store)
         shown = project.snapshot()
+        places = patch_view(project, shown).scores
+        place = shown.scored.ids[places.argsort()[-7]]
         worst = shown.scored.ids[shown.judge().scores.argsort()[-2]]
         near = shown.neighbours_of(int(worst), 1)[0].item_id
         for item, name in zip(shown.scored.ids.tolist(), shown.scored.names, strict=True):
@@ -31,6 +35,8 @@ def main() -> None:
         pages = {
             "score": ("light", f"score?project={project.id}"),
             "opened": ("light", f"score?project={project.id}&image={worst}&against={near}"),
+            "where": ("dark", f"where?project={project.id}&image={place}"),
+            "clean": ("light", f"clean?project={project.id}"),
             "review": ("light", f"review?project={project.id}"),
             "limits": ("dark", f"limits?project={project.id}&one_in=20"),
             "map": ("dark", f"map?project={project.id}"),

@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from dn2core.errors import DN2Error
+from dn2core.project.captures import measured
 from dn2core.project.labels import labels_of
 from dn2core.project.patches import patch_view
 from dn2core.project.reporting import known_labels
@@ -77,7 +78,7 @@ def score() -> None:
     changed_normals(project)
     _answer(shown, judged)
     _missed(judged, said)
-    _by_a_place_alone(judged, places)
+    _by_a_place_alone(shown, judged, places)
     _check_capture(int(odd.sum()), chosen)
     last_delivery(project.batches("scored"))
     if not past():
@@ -187,8 +188,17 @@ def _missed(judged, said) -> None:
         )
 
 
-def _by_a_place_alone(judged, places) -> None:
-    """Images that pass as a whole and have one place that does not."""
+def _by_a_place_alone(shown, judged, places) -> None:
+    """Images that pass as a whole and have one place that does not; and those of which that is not known."""
+    missing = 0 if shown.settings.patches is None else len(shown.scored) if places is None else places.pending
+    if missing:
+        st.caption(
+            tn(
+                "The places of {n} image are not compared yet: what one place alone gives away may be missing here.",
+                "The places of {n} images are not compared yet: what one place alone gives away may be missing here.",
+                missing,
+            )
+        )
     alone = 0 if places is None else int(np.sum(places.flagged & ~judged.flagged))
     if not alone:
         return
@@ -348,7 +358,7 @@ def _pictures(project, shown, judged, chosen, positions, said, findings, said_wh
         st.caption(
             t("Most unusual first. Under each: verdict, percentile among the normals, multiple of the usual spacing.")
         )
-    key = repr((shown.generation, chosen, said_when, sum(map(bool, findings)), language()))
+    key = repr((shown.generation, chosen, said_when, measured(project), language()))
     pictures = _cells(shown, judged, positions, said, findings, key)
     browse(project, pictures, key="dn2_score_gallery", height=560 if len(positions) > 12 else 400)
 

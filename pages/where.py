@@ -14,7 +14,7 @@ from pages.parts.look import percent, plot_config, raw
 from pages.parts.opened import show_image, wanted_image
 from pages.parts.results import judged_item
 from pages.parts.service import current_project, past, snapshot
-from pages.parts.text import md, number, t, tn
+from pages.parts.text import language, md, number, t, tn
 from pages.parts.where_found import both_modes, found_word, mode_cells, modes, most_unusual_place_first
 from pages.parts.where_setup import begin, setup
 from pages.parts.widgets import put
@@ -87,7 +87,7 @@ def _found(project, shown, found, busy: bool) -> bool:
         )
         browse(
             project,
-            mode_cells(shown, judged, found, positions),
+            _cells(shown, judged, found, positions, repr((shown.generation, found.key, chosen, language()))),
             key="dn2_where_gallery",
             height=560 if len(positions) > 12 else 400,
         )
@@ -95,6 +95,11 @@ def _found(project, shown, found, busy: bool) -> bool:
         st.markdown(t("No image is of this kind."))
     _chart(shown, judged, found)
     return False
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _cells(_shown, _judged, _found, _positions, key: str):
+    return mode_cells(_shown, _judged, _found, _positions)
 
 
 def _answer(judged, found, by: np.ndarray) -> None:

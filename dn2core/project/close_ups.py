@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
-from dn2core.errors import NotFound
+from dn2core.errors import DN2Error
 from dn2core.explore.heatmap import Region, crop_box
 from dn2core.ingest.decode import decode
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 NORMALS = 3
 _LEAST = 1 / 5  # side of a close-up at least, as a share of the picture's longer side
 _LEAST_PIXELS = 32
+_DECODED = 1_600  # pixels of the shorter side that are enough to cut a close-up from
+_KEPT = 320  # pixels of a close-up's longer side at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,18 +41,18 @@ def pixels(project: "Project", item_id: int, *, at_least: int | None = None) -> 
 def close_ups(project: "Project", item_id: int, region: Region, matches: Sequence["Match"]) -> list[CloseUp]:
     """The region of an image, then as large a part around the match of each normal, up to `NORMALS` of them.
 
-    Normals that are lost are left out.
+    Normals that are lost or damaged are left out.
 
     Args:
         matches: what of the normals should have looked like the region, the best first; a normal counts once.
 
     Raises:
-        NotFound: when the image is gone.
+        NotFound, StorageError, Rejected: when the image itself is gone or damaged.
     """
-    image = pixels(project, item_id)
+    image = pixels(project, item_id, at_least=_DECODED)
     height, width = image.shape[:2]
     left, top, right, bottom = crop_box(region, width, height, max(_LEAST_PIXELS, _LEAST * max(image.shape[:2])))
-    found = [CloseUp(item_id, project.item(item_id).name, image[top:bottom, left:right].copy())]
+    found = [CloseUp(item_id, project.item(item_id).name, _small(image[top:bottom, left:right]))]
     share = max(right - left, bottom - top) / max(image.shape[:2])
     best: dict[int, Match] = {}
     for match in matches:
@@ -58,9 +61,16 @@ def close_ups(project: "Project", item_id: int, region: Region, matches: Sequenc
         if len(found) > NORMALS:
             break
         try:
-            normal = pixels(project, match.item_id)
-        except NotFound:
+            normal = pixels(project, match.item_id, at_least=_DECODED)
+        except DN2Error:
             continue
         left, top, right, bottom = crop_box(match, normal.shape[1], normal.shape[0], share * max(normal.shape[:2]))
-        found.append(CloseUp(match.item_id, match.name, normal[top:bottom, left:right].copy(), match.distance))
+        found.append(CloseUp(match.item_id, match.name, _small(normal[top:bottom, left:right]), match.distance))
     return found
+
+
+def _small(pixels: np.ndarray) -> np.ndarray:
+    """A copy that is no larger than a close-up is shown."""
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    picture.thumbnail((_KEPT, _KEPT), Image.Resampling.BOX)
+    return np.array(picture)

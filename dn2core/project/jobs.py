@@ -12,7 +12,7 @@ from dn2core.project.catalogue import Database, Tables, dump
 LANES = {
     "intake": "compute",
     "reencode": "compute",
-    "patches": "compute",
+    "patches": "comparison",  # apart from intake: whole images are judged meanwhile
     "jiggle": "compute",
     "steady": "compute",
     "map": "projection",

@@ -63,6 +63,7 @@ class PatchView:
     flagged: np.ndarray
     pending: int
     lost: int
+    key: tuple  # another one whenever something here changed
 
     @property
     def multiples(self) -> np.ndarray:
@@ -115,7 +116,7 @@ def patch_view(project: "Project", view: "Snapshot") -> PatchView | None:
             _views.move_to_end(key)
             return _views[key]
     with project.db.read() as db:
-        made = _judged(view, fit, scores_of(db, fit))
+        made = _judged(view, fit, scores_of(db, fit), key)
     with _lock:
         _views[key] = made
         while len(_views) > KEPT_VIEWS:
@@ -224,7 +225,7 @@ def _fit(project: "Project", view: "Snapshot") -> Fit | None:
         return None
 
 
-def _judged(view: "Snapshot", fit: Fit, found: dict[int, float]) -> PatchView:
+def _judged(view: "Snapshot", fit: Fit, found: dict[int, float], key: tuple) -> PatchView:
     images = view.scored.image_ids.tolist()
     scores = np.array([found.get(one, math.nan) for one in images], np.float64)
     known = np.array([one in found for one in images], bool)
@@ -245,6 +246,7 @@ def _judged(view: "Snapshot", fit: Fit, found: dict[int, float]) -> PatchView:
         flagged=scores > limit,
         pending=int((~known).sum()),
         lost=int((known & np.isnan(scores)).sum()),
+        key=key,
     )
 
 

@@ -76,10 +76,10 @@ def report_of(
         state=_state(view),
         answer=_answer(view, judged, say),
         counts=_counts(judged, marks),
-        settings=tuple(_settings(view, judged, say)),
+        settings=(*_settings(view, judged, say), *_place_limit(patches, say)),
         limits=tuple(_limits(judged, say)),
         forecasts=tuple(_forecasts(view, judged, say)),
-        warnings=tuple(_warnings(view, judged, len(missed), len(places), say)),
+        warnings=tuple(_warnings(view, judged, patches, len(missed), len(places), say)),
         normal_scores=judged.normal_scores,
         scored_scores=judged.scores,
         map=_map(project, view, judged),
@@ -186,6 +186,9 @@ def _settings(view: Snapshot, judged: Judgement, say: Say):
     if judged.calibrated_on:
         yield _capital(setting_name("calibration", say)), calibration_word(judged.calibrated_on, say)
     yield _capital(setting_name("normalise", say)), setting_value("normalise", settings, say)
+    if settings.patches is not None:
+        for name in ("patches", "tiles", "mask"):
+            yield _capital(setting_name(name, say)), setting_value(name, settings, say)
     if view.reduced:
         yield (
             t("Compared with"),
@@ -218,6 +221,20 @@ def _limits(judged: Judgement, say: Say):
     yield html.Limit(
         t("limit for rejects"), judged.reject_limit, _came_about(judged, judged.rejection, t("rejected"), say)
     )
+
+
+def _place_limit(patches: PatchView | None, say: Say):
+    if patches is None or patches.calibration is None:
+        return
+    words = say.t(
+        "The budget: {budget} good parts may be flagged by a place. Of {n} scores of good parts, {above} lie above it.",
+        budget=say.one_in(patches.calibration.budget),
+        n=say.number(patches.calibration.forecast.n),
+        above=say.number(patches.calibration.forecast.above),
+    )
+    if not patches.calibration.supported:
+        words = f"{words} {say.t('That budget cannot be promised yet.')}"
+    yield say.t("Limit for a place"), f"{say.raw(patches.limit)}. {words}"
 
 
 def _came_about(judged: Judgement, limit: Calibration, done: str, say: Say) -> str:
@@ -293,7 +310,7 @@ def _rests_on(ahead: Forecast, in_force: bool, say: Say) -> str:
     return " ".join(parts)
 
 
-def _warnings(view: Snapshot, judged: Judgement, missed: int, places: int, say: Say):
+def _warnings(view: Snapshot, judged: Judgement, patches: PatchView | None, missed: int, places: int, say: Say):
     t, tn = say.t, say.tn
     past = history_entry(view)
     if past is not None:
@@ -305,6 +322,12 @@ def _warnings(view: Snapshot, judged: Judgement, missed: int, places: int, say: 
             "{n} image is usual as a whole, but one place of it lies above its limit.",
             "{n} images are usual as a whole, but one place of each lies above its limit.",
             places,
+        )
+    if view.settings.patches is not None and (waiting := len(view.scored) if patches is None else patches.pending):
+        yield tn(
+            "The places of {n} image are not compared yet: what one place alone gives away may be missing here.",
+            "The places of {n} images are not compared yet: what one place alone gives away may be missing here.",
+            waiting,
         )
     if judged.calibration is not None:
         if not judged.reliable:

@@ -51,7 +51,7 @@ def results_csv(
         names: what the files of these rows are called; as in the project by default.
         labels: what people said, by image id.
         findings: about the capture of each of `snapshot.scored`.
-        patches: what their patches say.
+        patches: what their patches say; None where they are not looked at.
         bom: begin with the mark by which Excel knows UTF-8.
     """
     positions = np.arange(len(snapshot.scored)) if positions is None else np.asarray(positions, np.int64)
@@ -121,7 +121,8 @@ def _places(patches: "PatchView | None", positions: np.ndarray) -> list[tuple]:
     if patches is None:
         return [()] * len(positions)
     scores, limit = _numbers(patches.scores[positions]), _numbers(np.array([patches.limit]))[0]
-    flagged = np.where(scores == "", "", patches.flagged[positions].astype(int).astype(str))
+    unknown = (scores == "") | (limit == "")
+    flagged = np.where(unknown, "", patches.flagged[positions].astype(int).astype(str))
     return [(score, limit, word) for score, word in zip(scores, flagged, strict=True)]
 
 

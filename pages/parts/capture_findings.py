@@ -10,10 +10,12 @@ from pages.parts.text import md, t
 
 def taken(project, shown) -> Captures:
     """How the images of a snapshot were taken, kept until images come in or are measured."""
-    return _captures(project, shown, repr((shown.generation, measured(project))))
+    settings = shown.settings  # of which only the reduction has a say
+    key = [part for part in shown.generation if part != settings]
+    return _captures(project, shown, repr((key, settings.reduction, measured(project))))
 
 
-@st.cache_resource(max_entries=2, show_spinner=t("Comparing how pictures were taken"))
+@st.cache_resource(max_entries=6, show_spinner=t("Comparing how pictures were taken"))
 def _captures(_project, _shown, key: str) -> Captures:
     return captures(_project, _shown)
 

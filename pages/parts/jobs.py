@@ -118,7 +118,7 @@ def title(job) -> str:
     titles = {
         "intake": t("Taking in images"),
         "reencode": t("Encoding anew"),
-        "patches": t("Looking at patches"),
+        "patches": t("Looking at places"),
         "map": t("Drawing the map"),
         "reduce": t("Choosing normals"),
         "fewer": t("Measuring smaller banks"),

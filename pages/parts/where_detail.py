@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import streamlit as st
 
-from dn2core.errors import NotFound
+from dn2core.errors import DN2Error
 from dn2core.explore.heatmap import difference_legend, legend, outlines, worst_region
 from dn2core.project.close_ups import close_ups
 from dn2core.project.patches import patch_heat, patch_matches, patch_view
@@ -24,7 +24,7 @@ class Places:
     """What the patches of one image say; numbers are NaN until they were compared, or where there is no limit."""
 
     item_id: int
-    score: float  # the largest distance; higher = more unusual
+    score: float  # the mean of the largest distances; higher = more unusual
     percentile: float
     limit: float
     flagged: bool
@@ -148,9 +148,12 @@ def where_closely(project, there: Places | None) -> None:
     if there is None or there.distances is None:
         return
     try:
-        image, *normals = _close_ups(project, (project.id, there.item_id, there.limit, there.score), there)
-    except (NotFound, ValueError):  # the picture is lost, or a mask hides all of it
+        found = _close_ups(project, (project.id, there.item_id, there.limit, there.score), there)
+    except DN2Error:  # the picture is lost or damaged: what is drawn of it says so
         return
+    if not found:  # a mask hides all of it
+        return
+    image, *normals = found
     st.markdown(
         f"##### {t('The most unusual place')}",
         help=t(

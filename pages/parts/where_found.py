@@ -1,16 +1,15 @@
 """What whole images and patches say of the same images, beside each other."""
 
-import math
-
 import numpy as np
 import plotly.graph_objects as go
 
 from dn2core.explore.modes import FOUND, found_by
-from pages.parts.look import NORMAL, REJECT, REVIEW, SELECTED, dark, percent, raw, template, times
-from pages.parts.results import Cells
-from pages.parts.text import number, plain, show, t
+from pages.parts.look import NORMAL, REJECT, REVIEW, SELECTED, dark, raw, template
+from pages.parts.results import Cells, many_times, percents
+from pages.parts.text import plain, show, t
 
 _TOP = 4.0  # times the limit: farther images stand at the edge, or those near it would be squashed
+_POINTS = 10_000  # images that no mode flags
 _NAMES = 3_000  # images up to which each point tells its name
 
 
@@ -25,8 +24,9 @@ def found_word(name: str) -> str:
 
 
 def modes(judged, patches) -> np.ndarray:
-    """(q,) which mode flags each scored image; "" where patches are not compared yet."""
-    return np.where(np.isnan(patches.scores), "", found_by(judged.flagged, patches.flagged))
+    """(q,) which mode flags each scored image; "" where patches are not compared, or have no limit yet."""
+    unknown = np.isnan(patches.scores) | np.isnan(patches.limit)
+    return np.where(unknown, "", found_by(judged.flagged, patches.flagged))
 
 
 def most_unusual_place_first(patches, positions: np.ndarray) -> np.ndarray:
@@ -38,13 +38,13 @@ def mode_cells(shown, judged, patches, positions: np.ndarray) -> Cells:
     """Scored images at these positions, captioned by both modes."""
     found, multiples = modes(judged, patches), patches.multiples
     tones = {"both": "reject", "patches": "reject", "whole": "reject", "neither": "pass", "": "review"}
+    places = many_times(multiples[positions]) if patches.limit > 0 else [raw(one) for one in patches.scores[positions]]
+    words = t("place {place} · whole {whole}", place="{place}", whole="{whole}")
     captions = [
-        t(
-            "place {place} · whole {whole}",
-            place=_place(patches.scores[at], multiples[at]),
-            whole=percent(judged.percentiles[at]),
+        words.format(place=t("not compared") if score != score else place, whole=whole)
+        for place, whole, score in zip(
+            places, percents(judged.percentiles[positions]), patches.scores[positions].tolist(), strict=True
         )
-        for at in positions.tolist()
     ]
     return Cells(
         ids=shown.scored.ids[positions].tolist(),
@@ -57,7 +57,7 @@ def mode_cells(shown, judged, patches, positions: np.ndarray) -> Cells:
 def both_modes(shown, judged, patches, *, height: int = 380) -> go.Figure:
     """Each scored image by both scores in units of their limits; what lies beyond a line is flagged by that mode."""
     whole = judged.scores / judged.limit if judged.limit > 0 else np.full(len(judged.scores), np.nan)
-    place, found = patches.multiples, modes(judged, patches)
+    place, found = patches.multiples, np.where(_drawn(judged, patches), modes(judged, patches), "")
     figure = go.Figure()
     for name, colour, sign in zip(
         FOUND, (REJECT, SELECTED, REVIEW, NORMAL), ("diamond", "triangle-up", "square", "circle"), strict=True
@@ -68,7 +68,7 @@ def both_modes(shown, judged, patches, *, height: int = 380) -> go.Figure:
             x=np.minimum(whole[here], _TOP),
             y=np.minimum(place[here], _TOP),
             mode="markers",
-            name=t("{word} ({n})", word=found_word(name), n=number(len(here))),
+            name=found_word(name),
             marker={"color": colour, "symbol": sign, "size": 9, "opacity": 0.8},
             hovertext=names,
             hoverinfo="text" if names else "skip",
@@ -90,8 +90,10 @@ def both_modes(shown, judged, patches, *, height: int = 380) -> go.Figure:
     return figure
 
 
-def _place(score: float, multiple: float) -> str:
-    """In units of the limit, where there is one."""
-    if math.isnan(score):
-        return t("not compared")
-    return raw(score) if math.isnan(multiple) else times(multiple)
+def _drawn(judged, patches) -> np.ndarray:
+    """(q,) bool: those that either mode flags, and of very many others as many as a browser draws at once."""
+    flagged = judged.flagged | patches.flagged
+    rest = np.flatnonzero(~flagged)
+    step = -(-len(rest) // _POINTS) if len(rest) else 1
+    flagged[rest[::step]] = True
+    return flagged

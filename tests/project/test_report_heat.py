@@ -21,6 +21,11 @@ class View:
     scores: np.ndarray
     limit: float
     flagged: np.ndarray
+    calibration: None = None
+
+    @property
+    def pending(self) -> int:
+        return int(np.isnan(self.scores).sum())
 
     @property
     def multiples(self) -> np.ndarray:
