@@ -10,6 +10,7 @@ from pages.parts.browse import browse
 from pages.parts.detail import open_detail
 from pages.parts.header import empty_state, need_project, problem, project_header
 from pages.parts.jobs import job_panel, last_failure
+from pages.parts.limits import refusal
 from pages.parts.look import percent, plot_config, raw
 from pages.parts.opened import show_image, wanted_image
 from pages.parts.results import judged_item
@@ -44,6 +45,8 @@ def where() -> None:
         begin(project, shown)
         return
     found = patch_view(project, shown)
+    if found is None and _opened(project, shown, np.arange(len(shown.scored))):
+        return
     if found is None:
         _not_ready(project, shown, busy)
     elif not len(shown.scored):
@@ -72,12 +75,8 @@ def _found(project, shown, found, busy: bool) -> bool:
     chosen = _chosen()
     positions = np.flatnonzero(np.isin(by, chosen) if chosen else np.ones(len(by), bool))
     positions = most_unusual_place_first(found, positions)
-    wanted = wanted_image()
-    if wanted is not None:
-        if judged_item(shown, judged, wanted) is not None:
-            open_detail(project, shown, wanted, shown.scored.ids[positions].tolist(), judged)
-            return True
-        problem("NOT_FOUND", {"what": t("The image")})
+    if _opened(project, shown, positions):
+        return True
     _answer(judged, found, by)
     _not_compared(project, found, busy)
     _pick(by)
@@ -97,6 +96,19 @@ def _found(project, shown, found, busy: bool) -> bool:
     return False
 
 
+def _opened(project, shown, positions: np.ndarray) -> bool:
+    """The picture that the address names, in place of the rest; these positions are walked along."""
+    wanted = wanted_image()
+    if wanted is None:
+        return False
+    judged = shown.judge()
+    if judged_item(shown, judged, wanted) is None:
+        problem("NOT_FOUND", {"what": t("The image")})
+        return False
+    open_detail(project, shown, wanted, shown.scored.ids[positions].tolist(), judged)
+    return True
+
+
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _cells(_shown, _judged, _found, _positions, key: str):
     return mode_cells(_shown, _judged, _found, _positions)
@@ -109,7 +121,7 @@ def _answer(judged, found, by: np.ndarray) -> None:
         + t(
             "{patches} of {n} flagged by a place · {whole} by the whole image · {both} by both",
             patches=number(counts["both"] + counts["patches"]),
-            n=number(len(by)),
+            n=number(int(np.sum(~np.isnan(found.scores)))),
             whole=number(int(judged.flagged.sum())),
             both=number(counts["both"]),
         )
@@ -128,6 +140,7 @@ def _answer(judged, found, by: np.ndarray) -> None:
                 limit=raw(found.limit),
                 n=number(ahead.n),
             )
+            + ("" if found.calibration.supported else f" {refusal(found.calibration)}")
         )
 
 

@@ -215,11 +215,11 @@ def smoothed(distances: np.ndarray) -> np.ndarray:
     return np.where(known, values / np.maximum(shares, 1e-6), np.nan).astype(np.float32)
 
 
-def calibrating(n: int, seed: int = 0) -> np.ndarray:
-    """(c,) positions of the normals that set the limit, ascending: all up to CALIBRATED, else so many drawn."""
-    if n <= CALIBRATED:
+def calibrating(n: int, most: int = CALIBRATED, seed: int = 0) -> np.ndarray:
+    """(c,) positions of the normals that set the limit, ascending: all up to `most`, else so many drawn."""
+    if n <= most:
         return np.arange(n)
-    return np.sort(np.random.default_rng(seed).choice(n, CALIBRATED, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
 
 
 def _far_ones(load: Load, chosen: list, sample: np.ndarray, looked_at: np.ndarray, count: int, tell) -> list[tuple]:
@@ -254,7 +254,8 @@ def _peaks(distances: np.ndarray) -> np.ndarray:
 
 def _directions(patches: np.ndarray, count: int) -> np.ndarray:
     """(dim, count) the directions in which patches are largest (their second moments', not centred)."""
-    _, vectors = np.linalg.eigh(patches.T.astype(np.float64) @ patches)
+    some = patches[:: -(-len(patches) // BANK)].astype(np.float64)
+    _, vectors = np.linalg.eigh(some.T @ some)
     return np.ascontiguousarray(vectors[:, ::-1][:, :count], np.float32)
 
 

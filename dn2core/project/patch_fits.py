@@ -13,14 +13,25 @@ import time
 import uuid
 import zipfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dn2core.detect.calibration import normals_needed
 from dn2core.detect.mask import looked_at, some_left
-from dn2core.detect.patches import NEAREST_NORMALS, Load, PatchBank, bank_of, calibrating, patch_score, thinned_bank
+from dn2core.detect.patches import (
+    CALIBRATED,
+    NEAREST_NORMALS,
+    Load,
+    PatchBank,
+    bank_of,
+    calibrating,
+    patch_score,
+    thinned_bank,
+)
 from dn2core.errors import NotFound, StorageError
 from dn2core.project import fsio
 from dn2core.project.encoders import patch_encoder_for
@@ -39,7 +50,8 @@ FOLDER = "patch_fits"
 RULES = 1  # another number whenever the same patches would give other scores
 KEPT_FITS = 3
 CHUNK = 32  # images compared between two saves
-KEPT_PATCHES = 24  # images whose patches stay in memory while neighbours are compared
+LOOK_SECONDS = 2  # between two looks whether the work is still asked for
+KEPT_BYTES = 200_000_000  # of patches that stay in memory while neighbours are compared
 NO_SCORE = -1.0  # of an image that cannot be compared: it cannot be read, or there is nothing to compare it with
 
 
@@ -73,8 +85,8 @@ def submit_patches(project: "Project") -> int:
 def run(project: "Project", job: Job, progress: Progress) -> None:
     """Make what is missing for the settings in force: maps, the fit, and the comparison of each scored image.
 
-    It is done again where the normals or settings changed meanwhile. Without patches in the settings there is nothing
-    to do.
+    It is done again where the normals or settings changed meanwhile, and begun again at once where they changed so that
+    nobody asks for it any more. Without patches in the settings there is nothing to do.
     """
     from dn2core.project.snapshot import snapshot
 
@@ -86,13 +98,42 @@ def run(project: "Project", job: Job, progress: Progress) -> None:
         encoder = encoder_of(project, view.settings)
         if (state := (fit_key(view, encoder), view.generation)) == done:
             break
-        images = np.concatenate([items.image_ids for items in (everything(view), view.held, view.scored)])
-        encode_missing(project, encoder, images, progress)
-        fit = fit_of(project, view, encoder) or _make_fit(project, view, encoder, progress)
-        _compare(project, view, encoder, fit, progress)
-        progress.stage("finishing")
-        _tidy(project, encoder)
-        done = state
+        with suppress(_Outdated):
+            _bring_up(project, view, encoder, _Watched(progress, project, view))
+            done = state
+
+
+def _bring_up(project: "Project", view: "Snapshot", encoder: "PatchEncoder", progress: Progress) -> None:
+    images = np.concatenate([items.image_ids for items in (everything(view), view.held, view.scored)])
+    encode_missing(project, encoder, images, progress)
+    fit = fit_of(project, view, encoder) or _make_fit(project, view, encoder, progress)
+    _compare(project, view, encoder, fit, progress)
+    progress.stage("finishing")
+    _tidy(project, encoder)
+
+
+class _Outdated(Exception):
+    """The normals or settings are others now."""
+
+
+class _Watched:
+    """Progress that also looks, now and then, whether what is being made is still asked for."""
+
+    def __init__(self, progress: Progress, project: "Project", view: "Snapshot"):
+        self._progress, self._project, self._view = progress, project, view
+        self._looked = time.monotonic()
+
+    def __getattr__(self, name: str):
+        return getattr(self._progress, name)
+
+    def check(self, *, midway: bool = False) -> None:
+        self._progress.check(midway=midway)
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        state, settings = self._project.state(), self._project.settings()
+        if state is None or (state.version, settings) != (self._view.state.version, self._view.settings):
+            raise _Outdated
 
 
 def encoder_of(project: "Project", settings: "Settings") -> "PatchEncoder":
@@ -120,6 +161,7 @@ def fit_key(view: "Snapshot", encoder: "PatchEncoder") -> str:
         "method": settings.patches,
         "mask": settings.mask,
         "kind": kind,
+        "calibrated": _calibrated(view),
         "normals": _digest(normals),
         "by": _digest(by, by.lots) if by else None,
         # SPADE's nearest normals are those of the whole-image comparison.
@@ -143,7 +185,7 @@ def fit_of(project: "Project", view: "Snapshot", encoder: "PatchEncoder") -> Fit
     """The fit for this view; None before it was made, or where its file is missing or damaged."""
     with project.db.read() as db:
         row = db.execute("SELECT * FROM patch_fits WHERE key = ?", (fit_key(view, encoder),)).fetchone()
-    return _load_fit(project.folder, row["id"], row["key"], row["file"], row["sha256"]) if row else None
+    return _read_fit(project, row["id"], row["key"], row["file"], row["sha256"]) if row else None
 
 
 def cells_looked_at(encoder: "PatchEncoder", settings: "Settings") -> np.ndarray:
@@ -210,18 +252,28 @@ def _nearest_normals(view: "Snapshot", image_id: int) -> list[int]:
     return []
 
 
+def _calibrated(view: "Snapshot") -> int:
+    """How many good parts set the limit at most: as many as promise the budget, where there are so many."""
+    return max(CALIBRATED, normals_needed(view.settings.budget))
+
+
 def _kind(view: "Snapshot") -> str:
-    """What the limit rests on: as the settings ask, where it is there."""
+    """What the limit rests on: as the settings ask, where it is there.
+
+    By lots only with a bank: the neighbours that are kept of a normal may all be of its own lot.
+    """
     wanted = view.settings.calibration
     if wanted == "held_out" and len(view.held) > 1:
         return "held_out"
-    if wanted == "lots" and len(set(everything(view).lots)) > 1:
+    if wanted == "lots" and view.settings.patches == "bank" and len(set(everything(view).lots)) > 1:
         return "lots"
     return "leave_one_out"
 
 
 def _make_fit(project: "Project", view: "Snapshot", encoder: "PatchEncoder", progress: Progress) -> Fit:
-    items, cells = everything(view), cells_looked_at(encoder, view.settings)
+    # SPADE's nearest normals are those that whole images are compared with.
+    items = everything(view) if view.settings.patches == "bank" else view.normals
+    cells = cells_looked_at(encoder, view.settings)
     with project.db.read() as db:
         there = with_maps(db, encoder.fingerprint, items.image_ids)
         held = with_maps(db, encoder.fingerprint, view.held.image_ids)
@@ -259,9 +311,9 @@ def _reference(view: "Snapshot", fit: Fit, held: set[int]) -> tuple[np.ndarray, 
 
     if fit.kind == "held_out":
         items = view.held.some(np.isin(view.held.image_ids, list(held)))
-        items = items.some(calibrating(len(items)))
+        items = items.some(calibrating(len(items), _calibrated(view)))
         return items.image_ids, lot_codes(items.lots)
-    reference = fit.normals[calibrating(len(fit.normals))]
+    reference = fit.normals[calibrating(len(fit.normals), _calibrated(view))]
     if fit.kind != "lots":
         return reference, None
     items = everything(view)
@@ -356,23 +408,28 @@ def _save_fit(project: "Project", view: "Snapshot", fit: Fit, reference, scores:
             "INSERT INTO patch_fits(created, key, version, fingerprint, file, sha256) VALUES (?, ?, ?, ?, ?, ?)",
             (time.time(), fit.key, view.state.version, view.state.fingerprint, name, sha256),
         ).lastrowid
-    made = _load_fit(project.folder, number, fit.key, name, sha256)
+    made = _read_fit(project, number, fit.key, name, sha256)
     if made is None:
         raise StorageError("STORAGE_FAILED", what=name, reason="its content is not what was stored")
     return made
 
 
-@lru_cache(maxsize=4)
-def _load_fit(folder, number: int, key: str, name: str, sha256: str) -> Fit | None:
-    """Half precision as on disk for whoever asks, so that the same image has the same score."""
+def _read_fit(project: "Project", number: int, key: str, name: str, sha256: str) -> Fit | None:
+    """None for a file that is missing or damaged; that is not remembered, for it may pass."""
     try:
-        data = below(folder / FOLDER, name).read_bytes()
-        if hashlib.sha256(data).hexdigest() != sha256:
-            return None
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            parts = {name: file[name] for name in file.files}
+        return _load_fit(project.folder, number, key, name, sha256)
     except (OSError, ValueError, zipfile.BadZipFile):
         return None
+
+
+@lru_cache(maxsize=4)
+def _load_fit(folder, number: int, key: str, name: str, sha256: str) -> Fit:
+    """Half precision as on disk for whoever asks, so that the same image has the same score."""
+    data = below(folder / FOLDER, name).read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ValueError("its content is not what was stored")
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        parts = {name: file[name] for name in file.files}
     method, kind = parts["about"].tolist()
     bank = None
     if "patches" in parts:
@@ -387,11 +444,16 @@ def _tidy(project: "Project", encoder: "PatchEncoder") -> None:
     with project.db.write() as db:
         for row in db.execute("SELECT id FROM patch_fits ORDER BY id DESC LIMIT -1 OFFSET ?", (KEPT_FITS,)).fetchall():
             _forget(db, row["id"])
+        files = "SELECT file FROM patch_fits UNION SELECT file FROM patch_results"
+        named = {row["file"] for row in db.execute(files)}
+    for path in below(project.folder, FOLDER).glob("*.np?"):
+        if path.name not in named:
+            path.unlink(missing_ok=True)
     drop_others(project, encoder.fingerprint)
 
 
 def _forget(db: sqlite3.Connection, fit_id: int) -> None:
-    """Its files go with the next sweep."""
+    """Its files go once this is in force: see `_tidy`."""
     db.execute("DELETE FROM patch_results WHERE fit_id = ?", (fit_id,))
     db.execute("DELETE FROM patch_fits WHERE id = ?", (fit_id,))
 
@@ -403,7 +465,9 @@ def _write(project: "Project", data: bytes, suffix: str) -> str:
 
 
 def _loader(project: "Project", encoder: "PatchEncoder") -> Load:
-    return lru_cache(maxsize=KEPT_PATCHES)(lambda image_id: load_or_make(project, encoder, image_id))
+    layout = encoder.layout
+    kept = max(1, KEPT_BYTES // (4 * layout.dim * layout.grid**2))
+    return lru_cache(maxsize=kept)(lambda image_id: load_or_make(project, encoder, image_id))
 
 
 def _teller(progress: Progress, total: int) -> Callable[[int, int], None]:

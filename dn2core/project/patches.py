@@ -233,7 +233,10 @@ def _judged(view: "Snapshot", fit: Fit, found: dict[int, float], key: tuple) -> 
     lots = None if fit.lots is None else fit.lots[np.isfinite(fit.scores)]
     calibration = None
     if len(good) > 1:
-        aside = 0 if fit.kind == "held_out" else view.set_aside
+        # Of those set aside as many count as of the normals: the limit may rest on a part of them.
+        aside = (
+            0 if fit.kind == "held_out" else math.ceil(view.set_aside * min(1, len(good) / max(1, len(fit.normals))))
+        )
         calibration = limit_for(good, view.settings.budget, lots, set_aside=aside)
     limit = calibration.value if calibration else math.nan
     percentiles = np.where(np.isnan(scores), math.nan, percentile_among(good, scores))

@@ -138,6 +138,8 @@ def progress(job, *, brief: bool = False) -> str:
     if not job.total or job.kind == "compare":
         return stage(job)
     parts = [t("{done} of {total}", done=number(job.done), total=number(job.total))]
+    if job.kind == "patches":  # it has several steps, each with a count of its own
+        parts.insert(0, stage(job))
     if not brief and job.rate and job.kind in ("intake", "reencode"):
         parts.append(t("{rate} images/s", rate=number(job.rate, 0 if job.rate >= 10 else 1)))
     if job.seconds_left is not None and job.done < job.total:

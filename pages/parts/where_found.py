@@ -5,8 +5,8 @@ import plotly.graph_objects as go
 
 from dn2core.explore.modes import FOUND, found_by
 from pages.parts.look import NORMAL, REJECT, REVIEW, SELECTED, dark, raw, template
-from pages.parts.results import Cells, many_times, percents
-from pages.parts.text import plain, show, t
+from pages.parts.results import Cells, percents
+from pages.parts.text import number, plain, show, t
 
 _TOP = 4.0  # times the limit: farther images stand at the edge, or those near it would be squashed
 _POINTS = 10_000  # images that no mode flags
@@ -37,19 +37,26 @@ def most_unusual_place_first(patches, positions: np.ndarray) -> np.ndarray:
 def mode_cells(shown, judged, patches, positions: np.ndarray) -> Cells:
     """Scored images at these positions, captioned by both modes."""
     found, multiples = modes(judged, patches), patches.multiples
-    tones = {"both": "reject", "patches": "reject", "whole": "reject", "neither": "pass", "": "review"}
-    places = many_times(multiples[positions]) if patches.limit > 0 else [raw(one) for one in patches.scores[positions]]
+    whole = judged.verdicts[positions].tolist()  # where a place flags nothing, that of the whole image stands
+    if patches.limit > 0:
+        # Two digits: what lies just beyond the limit must not read like what lies on it.
+        places = [t("{value} x", value=number(one, 2)) for one in multiples[positions].tolist()]
+    else:
+        places = [raw(one) for one in patches.scores[positions].tolist()]
     words = t("place {place} · whole {whole}", place="{place}", whole="{whole}")
     captions = [
-        words.format(place=t("not compared") if score != score else place, whole=whole)
-        for place, whole, score in zip(
+        words.format(place=t("not compared") if score != score else place, whole=share)
+        for place, share, score in zip(
             places, percents(judged.percentiles[positions]), patches.scores[positions].tolist(), strict=True
         )
     ]
     return Cells(
         ids=shown.scored.ids[positions].tolist(),
         captions=captions,
-        tones=[tones[word] for word in found[positions].tolist()],
+        tones=[
+            "reject" if word in ("both", "patches") else tone
+            for word, tone in zip(found[positions].tolist(), whole, strict=True)
+        ],
         details=[show(shown.scored.names[at]) for at in positions.tolist()],
     )
 
@@ -85,7 +92,10 @@ def both_modes(shown, judged, patches, *, height: int = 380) -> go.Figure:
         legend={"orientation": "h", "y": 1.04, "yanchor": "bottom", "x": 0, "itemclick": False},
         margin={"t": 48},
     )
-    figure.update_xaxes(title=t("whole image: score in units of its limit"), rangemode="tozero")
+    figure.update_xaxes(
+        title=t("whole image: score in units of its limit ({top} and more at the edge)", top=number(_TOP)),
+        rangemode="tozero",
+    )
     figure.update_yaxes(title=t("most unusual place: score in units of its limit"), rangemode="tozero")
     return figure
 

@@ -31,7 +31,7 @@ def begin(project, shown) -> None:
     found = _plans(project, shown)
     if found is None:
         return
-    tiles = _tiles(found, 1)
+    tiles = _tiles(project, found, 1)
     st.button(
         t("Look at places"),
         key="dn2_where_begin",
@@ -67,7 +67,7 @@ def setup(project, shown) -> None:
 
 
 def _change(project, settings, found: list) -> None:
-    tiles = _tiles(found, settings.tiles)
+    tiles = _tiles(project, found, settings.tiles)
     method = st.radio(
         t("Compared with"),
         PATCHES,
@@ -98,13 +98,13 @@ def _plans(project, shown) -> list | None:
         return None
 
 
-def _tiles(found: list, chosen: int) -> int:
+def _tiles(project, found: list, chosen: int) -> int:
     """How finely: with the smallest defect that shows, and what it takes."""
     first = found[0]
     st.markdown(
         md(
             t(
-                "Your usual normal has {width} × {height} pixels.",
+                "Most normals have {width} × {height} pixels.",
                 width=number(first.width),
                 height=number(first.height),
             )
@@ -121,7 +121,7 @@ def _tiles(found: list, chosen: int) -> int:
             px=number(max(1.0, by[tiles].smallest), 0 if by[tiles].smallest >= 10 else 1),
             size=megabytes(by[tiles].bytes),
         ),
-        key=f"dn2_where_tiles_{chosen}",
+        key=f"dn2_where_tiles_{chosen}_{project.id}",
         help=t(
             "The network sees each tile at 320 × 320 pixels. Tiles overlap, so that nothing is cut at an edge. Twice as"
             " many along each side take four times as long."

@@ -8,7 +8,7 @@ from dn2core.project import run_pending
 from dn2core.project.events import history
 from dn2core.project.patches import patch_view
 from dn2core.project.snapshot import snapshot
-from pages.parts.look import raw, times
+from pages.parts.look import raw
 from tests.pages.app import give, opened, texts
 from tests.patch_stand_in import part, use_fake_patches
 
@@ -121,7 +121,7 @@ def test_the_answer_and_its_images_most_unusual_place_first(looked, galleries):
     assert f"limit {raw(found.limit)}, set by 14 good parts" in words(at)
     order = np.argsort(-found.scores, kind="stable")
     assert galleries["ids"] == view.scored.ids[order].tolist()
-    assert times(found.multiples[order[0]]) in galleries["captions"][0]
+    assert f"place {found.multiples[order[0]]:.2f} x" in galleries["captions"][0]
     assert galleries["tones"][:2] == ["reject", "reject"]
 
 

@@ -271,7 +271,7 @@ def test_switched_off_and_on_again_it_is_all_there(looked, store, encoders):
 def test_patches_follow_another_network_once_it_is_in_force(looked, store, encoders):
     looked.change_backbone("efficientnet_lite1", "whole")
     submit_patches(looked)
-    job = store.jobs.claim("compute")
+    job = store.jobs.claim("comparison")
     calls = []
     run_job(store, job, interrupted=lambda: calls.append(1) or len(calls) == 1)  # the first chunk is encoded
     assert looked.settings().backbone == "efficientnet_lite0" and seen(looked).pending == 0
@@ -335,29 +335,30 @@ def test_the_last_fits_are_kept(looked, store):
 # what limits rest on
 
 
-@pytest.mark.parametrize("method", ["bank", "nearest"])
-def test_by_lots_a_good_part_is_compared_without_its_whole_lot(project, store, method):
+def test_by_lots_a_good_part_is_compared_without_its_whole_lot(project, store):
     lots_from_pattern(project, "(L?)_*")
-    project.change_settings(patches=method, calibration="lots")
+    project.change_settings(patches="bank", calibration="lots")
     run_pending(store)
     view, made = project.snapshot(), fit(project)
     lot = dict(zip(view.normals.image_ids.tolist(), view.normals.lots, strict=True))
     assert made.kind == "lots" and len(set(made.lots.tolist())) == 2
-    cells, whole = np.ones((CELLS, CELLS), bool), made.bank
+    whole = made.bank
     for at, image_id in enumerate(made.reference.tolist()):
         (grid,) = grids(project, [image_id])
-        if method == "nearest":
-            own = view.normals.image_ids.tolist().index(image_id)
-            near = view.normals.image_ids[view.loo.indices[own]].tolist()
-            others = [one for one in near if lot[one] != lot[image_id]][:NEAREST_NORMALS]
-            found = bank_of(grids(project, others), range(len(others)), cells).distance_map(grid)
-        else:
-            others = np.array([lot[int(made.normals[owner])] != lot[image_id] for owner in whole.owners])
-            found = PatchBank(
-                whole.patches[others], whole.owners[others], whole.cells[others], spread=whole.spread[others]
-            ).distance_map(grid)
+        others = np.array([lot[int(made.normals[owner])] != lot[image_id] for owner in whole.owners])
+        found = PatchBank(
+            whole.patches[others], whole.owners[others], whole.cells[others], spread=whole.spread[others]
+        ).distance_map(grid)
         assert made.scores[at] == pytest.approx(patch_score(found), rel=1e-2)
     assert seen(project).calibration is not None
+
+
+def test_with_nearest_normals_lots_do_not_set_the_limit(project, store):
+    """The neighbours that are kept of a normal may all be of its own lot."""
+    lots_from_pattern(project, "(L?)_*")
+    project.change_settings(patches="nearest", calibration="lots")
+    run_pending(store)
+    assert fit(project).kind == "leave_one_out" and seen(project).calibration is not None
 
 
 @pytest.mark.parametrize("method", ["bank", "nearest"])
@@ -535,7 +536,7 @@ def test_an_interrupted_job_goes_on_where_it_was(project, store, encoders, monke
     project.change_settings(patches="bank")
     for limit in range(2, 60, 7):
         calls = []
-        job = store.jobs.claim("compute")
+        job = store.jobs.claim("comparison")
         run_job(store, job, interrupted=lambda calls=calls, limit=limit: calls.append(1) or len(calls) == limit)
         if store.jobs.job(job.id).state == "done":
             break
@@ -548,7 +549,7 @@ def test_an_interrupted_job_goes_on_where_it_was(project, store, encoders, monke
 def test_a_stopped_job_leaves_what_was_there(looked, store):
     judged = looked.snapshot().judge()
     looked.change_settings(tiles=2)
-    job = store.jobs.claim("compute")
+    job = store.jobs.claim("comparison")
     store.jobs.cancel(job.id)
     run_job(store, job)
     assert jobs(store)[0] == ("cancelled", None) and seen(looked) is None
@@ -611,3 +612,20 @@ def test_plans_say_what_shows_and_what_it_takes_without_any_weights(project, mon
     assert (one.width, one.height, one.tiles, two.tiles) == (64, 64, 1, 2)
     assert one.smallest == 8 * 64 / 320 and two.smallest == 8 * 64 / 576
     assert one.bytes == 2 * 18 * (40 * 40 * 40 + 20 * 20 * (80 + 112)) and two.bytes > 3 * one.bytes
+
+
+def test_work_that_nobody_asks_for_any_more_is_not_gone_on_with(project, store, monkeypatch):
+    """Settings that change in the middle are followed at the next look, not after all images."""
+    monkeypatch.setattr("dn2core.project.patch_fits.LOOK_SECONDS", 0)
+    project.change_settings(patches="bank")
+    saved = []
+
+    def save(project, fit, maps, save=patch_fits._save_results):
+        saved.append(len(maps))
+        save(project, fit, maps)
+        project.change_settings(patches=None)
+
+    monkeypatch.setattr(patch_fits, "CHUNK", 1)
+    monkeypatch.setattr(patch_fits, "_save_results", save)
+    run_pending(store)
+    assert jobs(store)[0] == ("done", None) and saved == [1]
