@@ -4,17 +4,14 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dn2core.detect.capture import MEASURES, Finding, Taken, capture_findings
-from dn2core.errors import NotFound, Rejected, StorageError
-from dn2core.ingest import check_all
 from dn2core.ingest.capture import DECODED, Capture, measure
-from dn2core.ingest.sources import Source
 from dn2core.project.catalogue import dump
+from dn2core.project.stored import chunks, prepared
 
 if TYPE_CHECKING:
     import sqlite3
@@ -89,15 +86,9 @@ def measure_missing(project: "Project", progress: "Progress") -> None:
     if not missing:
         return
     progress.stage("measuring pictures", total=len(missing))
-    checked = check_all(
-        [Source(str(row["id"]), row["sha256"], row["bytes"], _reader(project, row)) for row in missing],
-        limits=project.limits,
-        at_least=DECODED,
-        prepare=lambda _source, _sha256, _data, decoded: measure(decoded.image),
-    )
-    for chunk in iter(lambda: list(islice(checked, CHUNK)), []):
+    for chunk in chunks(prepared(project, missing, measure, at_least=DECODED), CHUNK):
         with project.db.write() as db:
-            record(db, [(int(source.key), found) for source, found in chunk if isinstance(found, Capture)])
+            record(db, [(image_id, found) for image_id, found in chunk if found is not None])
         progress.advance(len(chunk))
         progress.check()
 
@@ -106,16 +97,6 @@ def _missing(db: "sqlite3.Connection") -> list:
     return db.execute(
         "SELECT id, sha256, format, bytes FROM images WHERE id NOT IN (SELECT image_id FROM captures) ORDER BY id"
     ).fetchall()
-
-
-def _reader(project: "Project", row):
-    def read() -> bytes:
-        try:
-            return project.original(row["sha256"], row["format"])
-        except (NotFound, StorageError) as error:
-            raise Rejected("FILE_UNREADABLE") from error
-
-    return read
 
 
 def _known(project: "Project") -> dict[int, tuple[list[float], str]]:

@@ -36,9 +36,10 @@ from dn2core.errors import NotFound, StorageError
 from dn2core.project import fsio
 from dn2core.project.encoders import patch_encoder_for
 from dn2core.project.jobs import Job
-from dn2core.project.patch_maps import chunks, drop_others, encode_missing, load_or_make, with_maps
+from dn2core.project.patch_maps import drop_others, encode_missing, load_or_make, with_maps
 from dn2core.project.paths import below
 from dn2core.project.progress import Progress
+from dn2core.project.stored import chunks
 
 if TYPE_CHECKING:
     from dn2core.features.patches import PatchEncoder

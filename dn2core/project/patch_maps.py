@@ -7,9 +7,8 @@ import hashlib
 import io
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +17,7 @@ from dn2core.errors import Refused, StorageError
 from dn2core.project import fsio
 from dn2core.project.paths import below, by_hash
 from dn2core.project.progress import Progress
-from dn2core.project.stored import views
+from dn2core.project.stored import chunks, views
 
 if TYPE_CHECKING:
     from dn2core.features.patches import PatchEncoder
@@ -127,12 +126,6 @@ def drop_others(project: "Project", fingerprint: str) -> None:
     for other in others:
         if other != fingerprint:
             shutil.rmtree(_root(project, other), ignore_errors=True)
-
-
-def chunks(items: Iterable, size: int) -> Iterator[tuple]:
-    """The items in tuples of this size, the last may be shorter."""
-    items = iter(items)
-    return iter(lambda: tuple(islice(items, size)), ())
 
 
 def _root(project: "Project", fingerprint: str):

@@ -123,7 +123,8 @@ def _tiles(project, found: list, chosen: int) -> int:
         ),
         key=f"dn2_where_tiles_{chosen}_{project.id}",
         help=t(
-            "The network sees each tile at 320 × 320 pixels. Tiles overlap, so that nothing is cut at an edge. Twice as"
+            "The network sees each tile at 320 × 320 pixels. On lively surfaces, such as grass, a defect must be about"
+            " twice as wide to stand out. Tiles overlap, so that nothing is cut at an edge. Twice as"
             " many along each side take four times as long."
         ),
     )

@@ -123,7 +123,7 @@ def test_measuring_that_was_stopped_keeps_what_is_done(project, store, monkeypat
     forgotten(project)
     monkeypatch.setattr(captures, "CHUNK", 8)
     job = captures.ask_to_measure(project)
-    checked = captures.check_all
+    checked = captures.prepared
 
     def cancelling(*args, **more):
         for number, one in enumerate(checked(*args, **more)):
@@ -131,7 +131,7 @@ def test_measuring_that_was_stopped_keeps_what_is_done(project, store, monkeypat
                 store.jobs.cancel(job)
             yield one
 
-    monkeypatch.setattr(captures, "check_all", cancelling)
+    monkeypatch.setattr(captures, "prepared", cancelling)
     run_pending(store)
     assert store.jobs.job(job).state == "cancelled"
     assert 0 < captures.measured(project) < len(NORMALS)
