@@ -210,6 +210,9 @@ def test_larger_pictures_are_four_of_the_set(script):
     first, second = smallest.put_together(pictures)
     assert first.shape == (320, 320, 3)
     assert [first[y, x, 0] for y in (0, 160) for x in (0, 160)] == [0, 1, 2, 3] and second[200, 200, 0] == 7
+    areas = np.array([[0.9], [0.99], [0.94], [0.96], [1.0]])
+    assert smallest.found_from(areas) == "4 px" and smallest.found_from(areas[::-1]) == "above 5 px"
+    assert smallest.found_from(np.ones((5, 2))) == "1 px"
     assert len(smallest.measure("grass", 0, n=4, each=2, good=2)) == len(smallest.RADII)
     assert len(smallest.measure_large("grass", 0, tiles=2, n=4, each=2, good=2)) == len(smallest.RADII)
 

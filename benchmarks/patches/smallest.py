@@ -22,6 +22,7 @@ from dn2core.explore.curves import roc_auc
 from dn2core.features.patches import smallest_seen
 
 RADII = (1, 2, 3, 4, 5)
+FOUND = 0.95  # ROC AUC
 LARGE = 60  # normals of four pictures each
 
 
@@ -83,21 +84,23 @@ def main() -> None:
         )
 
     found = {name: np.array([of(name, seed) for seed in args.seeds]).T for name in args.sets}
-    rows = [[name, *map(around, radii)] for name, radii in found.items()]
-    header = ["set", *(f"radius {radius} px" for radius in RADII)]
+    rows = [[name, *map(around, radii), found_from(radii)] for name, radii in found.items()]
+    header = ["set", *(f"radius {radius} px" for radius in RADII), f"{100 * FOUND:.0f} or more from"]
     body = [_seen_words(SIDE, 1), table(header, rows)]
     if args.large:
         body += ["## Larger pictures, in one piece and in tiles", _seen_words(2 * SIDE, 1) + " " + _tiled(2 * SIDE)]
-        rows = [
-            [name, tiles, *map(around, np.array([of_large(name, seed, tiles) for seed in args.seeds]).T)]
-            for name in args.large
-            for tiles in (1, 2)
-        ]
+        rows = []
+        for name in args.large:
+            for tiles in (1, 2):
+                radii = np.array([of_large(name, seed, tiles) for seed in args.seeds]).T
+                rows.append([name, tiles, *map(around, radii), found_from(radii)])
         body.append(table(["set", "tiles along each side", *header[1:]], rows))
     body.append(
         f"Image ROC AUC of the thinned bank, %. {NORMALS} normals ({LARGE} of the larger pictures), {args.good} good"
         f" pictures and {args.each} of each radius for every seed. ± is half of the 95 % interval of the mean over the"
-        " seeds by Student's t. Spots are nearly black or white, whatever differs more from the place."
+        " seeds by Student's t, where there are several. Spots are nearly black or white, whatever differs more from"
+        " the place. `smallest_seen` holds where the surface is calm; on one that is made of grains as large as the spots,"
+        " they must be larger."
     )
     with plot(args.out, "smallest", "radius of the spot (pixels of 160)", "image ROC AUC (%)") as axes:
         for at, (name, radii) in enumerate(found.items()):
@@ -113,6 +116,13 @@ def main() -> None:
         seeds=f"{', '.join(map(str, args.seeds))}: each draws normals, good pictures and spots",
         folder="patches",
     )
+
+
+def found_from(radii: np.ndarray) -> str:
+    """The smallest radius from which on the (radius, seed) areas are FOUND or more on the average."""
+    short = np.flatnonzero(radii.mean(axis=1) < FOUND)
+    first = 0 if not len(short) else short[-1] + 1
+    return f"{RADII[first]} px" if first < len(RADII) else f"above {RADII[-1]} px"
 
 
 def _seen_words(side: int, tiles: int) -> str:
