@@ -13,7 +13,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "paper"))
 
-from common import label, plot, publish, table
+from common import plot, publish, table
 from sets import SETS, SIDE, normals, spots, tests
 from trial import HERE, NORMALS, around, kept, maps_by, seen
 
@@ -99,13 +99,13 @@ def main() -> None:
         f"Image ROC AUC of the thinned bank, %. {NORMALS} normals ({LARGE} of the larger pictures), {args.good} good"
         f" pictures and {args.each} of each radius for every seed. ± is half of the 95 % interval of the mean over the"
         " seeds by Student's t, where there are several. Spots are nearly black or white, whatever differs more from"
-        " the place. `smallest_seen` holds where the surface is calm; on one that is made of grains as large as the spots,"
-        " they must be larger."
+        " the place. `smallest_seen` holds where the surface is calm; on one that is made of grains as large as the"
+        " spots, they must be larger."
     )
     with plot(args.out, "smallest", "radius of the spot (pixels of 160)", "image ROC AUC (%)") as axes:
         for at, (name, radii) in enumerate(found.items()):
-            axes.plot(RADII, 100 * radii.mean(axis=1), "o-", color=f"C{at}")
-            label(axes, RADII[0], 100 * radii[0].mean(), name, f"C{at}")
+            axes.plot(RADII, 100 * radii.mean(axis=1), "osD^v"[at] + "-", label=name)
+        axes.figure.legend(loc="outside upper right", frameon=False, ncols=len(found), fontsize=8)
         axes.set_xticks(RADII)
         axes.axvline(smallest_seen(SIDE, SIDE, 1) / 2, color="0.7", linestyle=":")
     publish(
