@@ -113,8 +113,7 @@ def report(args) -> None:
         " is not in it):\n\n"
         + table(["Method", "Family", "Sees", "Fit, s", "Score, ms/image", "Memory, MB", "Training"], costs)
         + f"\n\nMethods without training ran on {PROCESSOR}{_trained_on(whole)}, several at a time: ratios matter"
-        f" more than absolutes.{limit}"
-        + _missing(found, whole, len(args.classes)),
+        f" more than absolutes.{limit}" + _missing(found, whole, len(args.classes)),
         differs="- The paper prints 94.4 (DN2), 94.1 (GOAD), 93.5 (GEOM) and 92.8 (OC-SVM) for Fashion-MNIST, reported;"
         " ours have a smaller network, fewer training images and, where a network is trained, the time limit above"
         " instead of the authors' schedules.\n"
