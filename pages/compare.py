@@ -10,13 +10,12 @@ from pages.parts.compare_choice import comparison_choice
 from pages.parts.compare_disagree import disagreement, disagreement_order
 from pages.parts.compare_table import standings_table
 from pages.parts.compare_words import answer_words, basis_words, chart_words, standing_of
-from pages.parts.detail import open_detail
-from pages.parts.header import empty_state, need_project, problem, project_header
+from pages.parts.detail import open_wanted
+from pages.parts.header import empty_state, need_project, project_header
 from pages.parts.impact import labels_key
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.look import plot_config
 from pages.parts.opened import wanted_image
-from pages.parts.results import judged_item
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import t
 
@@ -94,13 +93,8 @@ def _opened(project, shown, kept, standing) -> bool:
     wanted = wanted_image()
     if wanted is None:
         return False
-    judged = shown.judge()
-    if judged_item(shown, judged, wanted) is None:
-        problem("NOT_FOUND", {"what": t("The image")})
-        return False
     order = disagreement_order(shown, kept, standing)
-    open_detail(project, shown, wanted, order if wanted in order else [wanted], judged)
-    return True
+    return open_wanted(project, shown, order if wanted in order else [wanted])
 
 
 def _compared(project, shown, kept, standing) -> None:

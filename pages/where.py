@@ -7,13 +7,12 @@ from dn2core.explore.modes import FOUND
 from dn2core.project.patch_fits import submit_patches
 from dn2core.project.patches import patch_view
 from pages.parts.browse import browse
-from pages.parts.detail import open_detail
-from pages.parts.header import empty_state, need_project, problem, project_header
+from pages.parts.detail import open_wanted
+from pages.parts.header import empty_state, need_project, project_header
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.limits import refusal
 from pages.parts.look import percent, plot_config, raw
-from pages.parts.opened import show_image, wanted_image
-from pages.parts.results import judged_item
+from pages.parts.opened import show_image
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import language, md, number, t, tn
 from pages.parts.where_found import both_modes, found_word, mode_cells, modes, most_unusual_place_first
@@ -45,7 +44,7 @@ def where() -> None:
         begin(project, shown)
         return
     found = patch_view(project, shown)
-    if found is None and _opened(project, shown, np.arange(len(shown.scored))):
+    if found is None and open_wanted(project, shown, shown.scored.ids.tolist()):
         return
     if found is None:
         _not_ready(project, shown, busy)
@@ -75,7 +74,7 @@ def _found(project, shown, found, busy: bool) -> bool:
     chosen = _chosen()
     positions = np.flatnonzero(np.isin(by, chosen) if chosen else np.ones(len(by), bool))
     positions = most_unusual_place_first(found, positions)
-    if _opened(project, shown, positions):
+    if open_wanted(project, shown, shown.scored.ids[positions].tolist()):
         return True
     _answer(judged, found, by)
     _not_compared(project, found, busy)
@@ -94,19 +93,6 @@ def _found(project, shown, found, busy: bool) -> bool:
         st.markdown(t("No image is of this kind."))
     _chart(shown, judged, found)
     return False
-
-
-def _opened(project, shown, positions: np.ndarray) -> bool:
-    """The picture that the address names, in place of the rest; these positions are walked along."""
-    wanted = wanted_image()
-    if wanted is None:
-        return False
-    judged = shown.judge()
-    if judged_item(shown, judged, wanted) is None:
-        problem("NOT_FOUND", {"what": t("The image")})
-        return False
-    open_detail(project, shown, wanted, shown.scored.ids[positions].tolist(), judged)
-    return True
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

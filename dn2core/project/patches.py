@@ -106,8 +106,11 @@ class Plan:
 def patch_view(project: "Project", view: "Snapshot") -> PatchView | None:
     """What the patches say in this state; None where they are not looked at, or nothing is ready for it yet."""
     fit = _fit(project, view)
-    if fit is None:
-        return None
+    return None if fit is None else _view_by(project, view, fit)
+
+
+def _view_by(project: "Project", view: "Snapshot", fit: Fit) -> PatchView:
+    """Kept in memory until a result comes or goes."""
     with project.db.read() as db:
         results = "SELECT count(*), total(score) FROM patch_results WHERE fit_id = ?"
         key = (view.generation, fit.id, *db.execute(results, (fit.id,)).fetchone())
@@ -144,9 +147,10 @@ def patch_heat(project: "Project", item_id: int) -> tuple[np.ndarray, float] | N
     A normal is compared with the others, at once.
     """
     view = snapshot(project)
-    fit, found = _fit(project, view), patch_view(project, view)
-    if fit is None or found is None:
+    fit = _fit(project, view)
+    if fit is None:
         return None
+    found = _view_by(project, view, fit)
     at = view.scored.position(item_id)
     if at is not None:
         distances = _stored_map(project, fit, int(view.scored.image_ids[at]))
@@ -156,7 +160,7 @@ def patch_heat(project: "Project", item_id: int) -> tuple[np.ndarray, float] | N
         return None
     encoder = encoder_of(project, view.settings)
     try:
-        made = distance_map(view, encoder, fit, int(everything(view).image_ids[at]), _loader(project, encoder))
+        made = distance_map(view, encoder, fit, int(everything(view).image_ids[at]), _stored(project, encoder))
         return made, found.limit
     except StorageError:
         return None
@@ -174,7 +178,7 @@ def patch_matches(project: "Project", item_id: int) -> list[Match]:
     encoder, normals = encoder_of(project, view.settings), everything(view)
     items = view.scored if view.scored.position(item_id) is not None else normals
     image_id = int(items.image_ids[items.position(item_id)])
-    load = _loader(project, encoder)
+    load = _stored(project, encoder)
     try:
         patches = load(image_id)
         bank, owners, without = bank_for(view, encoder, fit, image_id, load)
@@ -282,7 +286,7 @@ def _any_maps(project: "Project", view: "Snapshot") -> bool:
         )
 
 
-def _loader(project: "Project", encoder: "PatchEncoder") -> Load:
+def _stored(project: "Project", encoder: "PatchEncoder") -> Load:
     return lambda image_id: load_patches(project, encoder, image_id)
 
 

@@ -12,7 +12,7 @@ from pages.parts.header import moment, number_row, problem
 from pages.parts.impact import preview
 from pages.parts.jiggle import jiggle_bar
 from pages.parts.look import BADGES, megabytes, percent, plot_config, raw, times, verdict
-from pages.parts.opened import close, remember, turn_to
+from pages.parts.opened import close, remember, turn_to, wanted_image
 from pages.parts.results import judged_item, reason
 from pages.parts.routes import url
 from pages.parts.service import past
@@ -36,6 +36,22 @@ def open_detail(project, shown, item_id: int, order: list[int], judged=None) -> 
         return
     _way(one, order)
     look_at(project, shown, judged, one)
+
+
+def open_wanted(project, shown, order: list[int]) -> bool:
+    """Draw the picture that the address names, by the settings' judgement; whether there is one to be drawn.
+
+    An unknown one is said, and the page goes on.
+    """
+    wanted = wanted_image()
+    if wanted is None:
+        return False
+    judged = shown.judge()
+    if judged_item(shown, judged, wanted) is None:
+        problem("NOT_FOUND", {"what": t("The image")})
+        return False
+    open_detail(project, shown, wanted, order, judged)
+    return True
 
 
 def look_at(project, shown, judged, one, *, said=None, go_on=None, beside: bool = False) -> None:
