@@ -159,7 +159,7 @@ def _pick(by: np.ndarray) -> None:
         key="dn2_where_by",
         on_change=_picked,
         help=t(
-            "Patches alone: a small defect that the whole image hides. Whole image alone: nothing small stands out."
+            "A place alone: a small defect that the whole image hides. Whole image alone: nothing small stands out."
         ),
     )
 

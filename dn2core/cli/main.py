@@ -83,10 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--detectors", metavar="NAME", nargs="*", help="which ones (default: all)")
     compare.add_argument("--backbones", metavar="NAME", nargs="*", default=[], help="networks to give to DN2 as well")
     compare.add_argument("--seconds", metavar="S", type=float, default=SECONDS, help="for each training of a network")
-    mvtec = _command(names, "mvtec", _mvtec, "the whole image and its patches, on folders laid out as MVTec AD's")
+    mvtec = _command(names, "mvtec", _mvtec, "the whole image and its places, on folders laid out as MVTec AD's")
     mvtec.add_argument("--data", metavar="DIR", required=True, help="the folder of the categories")
     mvtec.add_argument("--category", metavar="NAME", nargs="+", default=[], help="which ones (default: all)")
-    mvtec.add_argument("--backbone", default=BACKBONE, help="the network of the patches")
+    mvtec.add_argument("--backbone", default=BACKBONE, help="the network that places are compared by")
     mvtec.add_argument("--tiles", type=int, default=1, help="along each side of a picture (default: 1)")
     return parser
 

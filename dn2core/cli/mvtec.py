@@ -11,7 +11,7 @@ from dn2core.features import load_encoder
 from dn2core.features.patches import load_patch_encoder
 from dn2core.project import PRESETS, data_dir
 
-_COLUMNS = ("normals", "good", "defects", "whole image", "patches", "pixel", "PRO")
+_COLUMNS = ("normals", "good", "defects", "whole image", "places", "pixel", "PRO")
 
 
 def mvtec(data: str, *, names: list[str], backbone: str, tiles: int) -> int:
@@ -25,7 +25,7 @@ def mvtec(data: str, *, names: list[str], backbone: str, tiles: int) -> int:
     whole = load_encoder(settings.backbone, preset=settings.preset, weights_dir=weights)
     patches = load_patch_encoder(backbone, tiles=tiles, weights_dir=weights)
     width = max(len("category"), *(len(category.name) for category in wanted))
-    print(f"Image ROC AUC of both, pixel ROC AUC and per-region overlap of the patches, in percent ({backbone})")
+    print(f"Image ROC AUC of both, pixel ROC AUC and per-region overlap of the places, in percent ({backbone})")
     print(_line("category", _COLUMNS, width))
     all_of_them = []
     for category in wanted:

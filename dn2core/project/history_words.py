@@ -114,7 +114,7 @@ def setting_name(name: str, say: Say = ENGLISH) -> str:
         "reject_budget": t("budget for rejects"),
         "calibration": t("limits rest on"),
         "reduction": t("normals compared with"),
-        "patches": t("patches compared with"),
+        "patches": t("places compared with"),
         "tiles": t("tiles along each side"),
         "mask": t("mask"),
     }
@@ -146,7 +146,7 @@ def setting_value(name: str, settings: Settings, say: Say = ENGLISH) -> str:
 def patches_word(name: str | None, say: Say = ENGLISH) -> str:
     """What the patches of an image are compared with."""
     t = say.t
-    words = {None: t("not looked at"), "bank": t("all normals' patches"), "nearest": t("its nearest normals' patches")}
+    words = {None: t("not looked at"), "bank": t("all normals' places"), "nearest": t("its nearest normals' places")}
     return words.get(name, str(name))
 
 

@@ -111,7 +111,7 @@ def _looked_at(shapes: Mask, saved: Mask) -> None:
     st.caption(
         md(" ".join(words)),
         help=t(
-            "It holds wherever patches are compared. The score of the whole image knows no mask: there the network "
+            "It holds wherever places are compared. The score of the whole image knows no mask: there the network "
             "makes one vector of all that it sees, and no part can be taken out of that afterwards."
         ),
     )

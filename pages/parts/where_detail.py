@@ -113,7 +113,7 @@ def where_verdict(there: Places | None, one, judged) -> None:
     whole = one.score / judged.limit if judged.limit > 0 else math.nan
     rows = [
         (t("Whole image"), one.percentile, whole, one.beyond),
-        (t("Patches"), there.percentile, there.multiple, there.flagged),
+        (t("Most unusual place"), there.percentile, there.multiple, there.flagged),
     ]
     lines = [f"| | {md(t('Percentile'))} | {md(t('Score / limit'))} |", "|:--|--:|--:|"]
     for name, percentile, multiple, beyond in rows:
@@ -125,7 +125,7 @@ def where_verdict(there: Places | None, one, judged) -> None:
 def where_words(there: Places, one) -> str:
     """Which mode found the image, in one sentence (plain text)."""
     if math.isnan(there.score):
-        return t("Its patches are not compared yet.")
+        return t("Its places are not compared yet.")
     if math.isnan(there.limit):
         return t(
             "With so few normals there is no limit for a single place yet; the close-up shows the most unusual one."
@@ -137,9 +137,9 @@ def where_words(there: Places, one) -> str:
     if one.beyond and there.flagged:
         return t("Found by both: the whole image is unusual ({whole}), and so is one place ({place}).", **told)
     if there.flagged:
-        return t("Found by the patches: the whole image is usual ({whole}), one place is not ({place}).", **told)
+        return t("Found by a place alone: the whole image is usual ({whole}), one place is not ({place}).", **told)
     if one.beyond:
-        return t("Found by the whole image only ({whole}): no single place is unusual (the worst {place}).", **told)
+        return t("Found by the whole image alone ({whole}): no single place is unusual (the worst {place}).", **told)
     return t("Found by neither: the whole image is usual ({whole}), and so is each place (the worst {place}).", **told)
 
 

@@ -169,7 +169,7 @@ def test_the_layout_of_each_network_is_known_without_its_weights(name):
 
 def test_a_network_without_maps_is_refused():
     for ask in (load_patch_encoder, lambda name: patch_layout(name, 1)):
-        with pytest.raises(Refused, match="DINOv2 ViT-S/14 gives no maps of its patches") as refused:
+        with pytest.raises(Refused, match="DINOv2 ViT-S/14 gives no maps of places") as refused:
             ask("dinov2_vits14")
         assert refused.value.code == "NO_PATCHES"
 

@@ -119,7 +119,7 @@ def test_normals_have_no_heat(project, patches, zoomed):
 
 def test_what_is_not_compared_yet_is_said(project, patches, zoomed):
     at = opened("score", project=project.id, image=images(project)[2])
-    assert any("patches are not compared yet" in text for text in texts(at.main))
+    assert any("places are not compared yet" in text for text in texts(at.main))
     assert "overlay_url" not in zoomed
 
 
@@ -185,11 +185,15 @@ def there(multiple: float, **more) -> Places:
     ("beyond", "multiple", "sentence"),
     [
         (True, 2.5, "Found by both: the whole image is unusual ({whole}), and so is one place (2.50 x the limit)."),
-        (False, 2.5, "Found by the patches: the whole image is usual ({whole}), one place is not (2.50 x the limit)."),
+        (
+            False,
+            2.5,
+            "Found by a place alone: the whole image is usual ({whole}), one place is not (2.50 x the limit).",
+        ),
         (
             True,
             0.8,
-            "Found by the whole image only ({whole}): no single place is unusual (the worst 0.80 x the limit).",
+            "Found by the whole image alone ({whole}): no single place is unusual (the worst 0.80 x the limit).",
         ),
         (
             False,

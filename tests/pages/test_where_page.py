@@ -89,7 +89,7 @@ def test_one_button_begins_it(project, store):
 def test_a_network_without_maps_is_a_sentence(project, monkeypatch):
     monkeypatch.setattr("dn2core.project.patches.patch_layout", no_maps)
     at = where(project)
-    assert "gives no maps of its patches" in words(at) and "dn2_where_begin" not in keys(at)
+    assert "gives no maps of places" in words(at) and "dn2_where_begin" not in keys(at)
 
 
 def no_maps(*_):
