@@ -10,7 +10,6 @@ import json
 import math
 import sqlite3
 import time
-import uuid
 import zipfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -36,7 +35,7 @@ from dn2core.errors import NotFound, StorageError
 from dn2core.project import fsio
 from dn2core.project.encoders import patch_encoder_for
 from dn2core.project.jobs import Job
-from dn2core.project.patch_maps import drop_others, encode_missing, load_or_make, with_maps
+from dn2core.project.patch_maps import drop_others, encode_missing, load_or_make, whole_bytes, with_maps
 from dn2core.project.paths import below
 from dn2core.project.progress import Progress
 from dn2core.project.stored import chunks
@@ -183,7 +182,11 @@ def _digest(items: "Items", lots: tuple[str | None, ...] = ()) -> str:
 
 
 def fit_of(project: "Project", view: "Snapshot", encoder: "PatchEncoder") -> Fit | None:
-    """The fit for this view; None before it was made, or where its file is missing or damaged."""
+    """The fit for this view; None before it was made, or where its file is missing or damaged.
+
+    Raises:
+        StorageError: STORAGE_FAILED where the file is there and cannot be read now.
+    """
     with project.db.read() as db:
         row = db.execute("SELECT * FROM patch_fits WHERE key = ?", (fit_key(view, encoder),)).fetchone()
     return _read_fit(project, row["id"], row["key"], row["file"], row["sha256"]) if row else None
@@ -360,7 +363,7 @@ def _save_results(project: "Project", fit: Fit, maps: dict[int, np.ndarray]) -> 
         return
     buffer = io.BytesIO()
     np.save(buffer, np.stack(list(maps.values())).astype(np.float16), allow_pickle=False)
-    name = _write(project, buffer.getvalue(), ".npy")
+    name, _ = _write(project, buffer.getvalue(), ".npy")
     rows = [(fit.id, one, patch_score(made), name, row) for row, (one, made) in enumerate(maps.items())]
     with project.db.write() as db:
         db.executemany(
@@ -399,8 +402,7 @@ def _save_fit(project: "Project", view: "Snapshot", fit: Fit, reference, scores:
         }
     buffer = io.BytesIO()
     np.savez(buffer, about=np.array([fit.method, fit.kind]), **parts)
-    data = buffer.getvalue()
-    name, sha256 = _write(project, data, ".npz"), hashlib.sha256(data).hexdigest()
+    name, sha256 = _write(project, buffer.getvalue(), ".npz")
     with project.db.write() as db:
         old = db.execute("SELECT id FROM patch_fits WHERE key = ?", (fit.key,)).fetchone()
         if old:  # its file was damaged
@@ -416,19 +418,19 @@ def _save_fit(project: "Project", view: "Snapshot", fit: Fit, reference, scores:
 
 
 def _read_fit(project: "Project", number: int, key: str, name: str, sha256: str) -> Fit | None:
-    """None for a file that is missing or damaged; that is not remembered, for it may pass."""
+    """None for a file that is missing or damaged; that is not remembered, for it may come back."""
     try:
         return _load_fit(project.folder, number, key, name, sha256)
-    except (OSError, ValueError, zipfile.BadZipFile):
+    except (ValueError, zipfile.BadZipFile):
         return None
 
 
 @lru_cache(maxsize=4)
 def _load_fit(folder, number: int, key: str, name: str, sha256: str) -> Fit:
     """Half precision as on disk for whoever asks, so that the same image has the same score."""
-    data = below(folder / FOLDER, name).read_bytes()
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise ValueError("its content is not what was stored")
+    data = whole_bytes(below(folder / FOLDER, name), sha256)
+    if data is None:
+        raise ValueError("it is gone, or its content is not what was stored")
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         parts = {name: file[name] for name in file.files}
     method, kind = parts["about"].tolist()
@@ -459,10 +461,12 @@ def _forget(db: sqlite3.Connection, fit_id: int) -> None:
     db.execute("DELETE FROM patch_fits WHERE id = ?", (fit_id,))
 
 
-def _write(project: "Project", data: bytes, suffix: str) -> str:
-    name = f"{uuid.uuid4().hex}{suffix}"
+def _write(project: "Project", data: bytes, suffix: str) -> tuple[str, str]:
+    """(file name, SHA-256). The name begins with the hash, so that whoever reads the file can check it."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    name = sha256 + suffix
     fsio.write_atomic(below(project.folder / FOLDER, name), data)
-    return name
+    return name, sha256
 
 
 def _loader(project: "Project", encoder: "PatchEncoder") -> Load:

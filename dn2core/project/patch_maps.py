@@ -8,7 +8,7 @@ import io
 import shutil
 import sqlite3
 from collections.abc import Iterable
-from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,6 +75,7 @@ def load_patches(project: "Project", encoder: "PatchEncoder", image_id: int) -> 
 
     Raises:
         StorageError: PATCHES_DAMAGED when its maps are missing or not what was written; they are forgotten then.
+            STORAGE_FAILED when they are there and cannot be read now.
     """
     with project.db.read() as db:
         row = db.execute(
@@ -82,11 +83,10 @@ def load_patches(project: "Project", encoder: "PatchEncoder", image_id: int) -> 
             " WHERE p.image_id = ? AND p.fingerprint = ?",
             (int(image_id), encoder.fingerprint),
         ).fetchone()
-    data = b""
+    data = None
     if row is not None:
-        with suppress(OSError):
-            data = by_hash(_root(project, encoder.fingerprint), row["image"], ".npy").read_bytes()
-    if row is None or hashlib.sha256(data).hexdigest() != row["sha256"]:
+        data = whole_bytes(by_hash(_root(project, encoder.fingerprint), row["image"], ".npy"), row["sha256"])
+    if data is None:
         with project.db.write() as db:
             db.execute(
                 "DELETE FROM patch_maps WHERE image_id = ? AND fingerprint = ?", (int(image_id), encoder.fingerprint)
@@ -99,17 +99,33 @@ def load_or_make(project: "Project", encoder: "PatchEncoder", image_id: int) -> 
     """As `load_patches`, but damaged maps are made anew.
 
     Raises:
-        StorageError: PATCHES_DAMAGED where the stored picture cannot be read either.
+        StorageError: PATCHES_DAMAGED where the stored picture cannot be read either; STORAGE_FAILED.
     """
     try:
         return load_patches(project, encoder, image_id)
-    except StorageError:
+    except StorageError as error:
+        if error.code != "PATCHES_DAMAGED":
+            raise
         with project.db.read() as db:
             image = db.execute("SELECT id, sha256, format, bytes FROM images WHERE id = ?", (int(image_id),)).fetchall()
         for _, view in views(project, image, encoder):
             if view is not None:
                 save_maps(project, encoder, {int(image_id): next(encoder.encode_views([view]))})
         return load_patches(project, encoder, image_id)
+
+
+def whole_bytes(path: Path, sha256: str) -> bytes | None:
+    """What was written; None where the file is gone or holds something else.
+
+    Raises:
+        StorageError: STORAGE_FAILED when it is there and cannot be read now: that may pass, and says nothing of it.
+    """
+    with fsio.storage_errors(path):
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
+    return data if hashlib.sha256(data).hexdigest() == sha256 else None
 
 
 def with_maps(db: sqlite3.Connection, fingerprint: str, image_ids: Iterable[int]) -> set[int]:

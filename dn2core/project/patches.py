@@ -1,10 +1,12 @@
 """What the patches say of scored images, beside what the whole images say; made by `patch_fits`, read here."""
 
+import io
 import math
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +16,6 @@ from dn2core.detect.patches import NEIGHBOURS, Load
 from dn2core.detect.verdicts import percentile_among
 from dn2core.errors import DN2Error, StorageError
 from dn2core.features.patches import patch_layout, smallest_seen, view_side
-from dn2core.project import vectors
 from dn2core.project.patch_fits import (
     FOLDER,
     Fit,
@@ -26,7 +27,8 @@ from dn2core.project.patch_fits import (
     scores_of,
     submit_patches,
 )
-from dn2core.project.patch_maps import load_patches
+from dn2core.project.patch_maps import load_patches, whole_bytes
+from dn2core.project.paths import below
 from dn2core.project.snapshot import snapshot
 
 if TYPE_CHECKING:
@@ -266,15 +268,20 @@ def _stored_map(project: "Project", fit: Fit, image_id: int) -> np.ndarray | Non
         return None
     try:
         return _chunk(project.folder / FOLDER, row["file"])[row["row"]].astype(np.float32)
-    except StorageError:
-        with project.db.write() as db:  # it is compared anew
-            db.execute("DELETE FROM patch_results WHERE file = ?", (row["file"],))
+    except StorageError as error:
+        if error.code == "PATCHES_DAMAGED":
+            with project.db.write() as db:  # they are compared anew
+                db.execute("DELETE FROM patch_results WHERE file = ?", (row["file"],))
         return None
 
 
 @lru_cache(maxsize=8)
-def _chunk(folder, name: str) -> np.ndarray:
-    return vectors.read_array(folder, name)
+def _chunk(folder: Path, name: str) -> np.ndarray:
+    """(n, rows, columns) float16 maps of one file, whose name begins with its hash."""
+    data = whole_bytes(below(folder, name), name.removesuffix(".npy"))
+    if data is None:
+        raise StorageError("PATCHES_DAMAGED")
+    return np.load(io.BytesIO(data), allow_pickle=False)
 
 
 def _any_maps(project: "Project", view: "Snapshot") -> bool:

@@ -1,7 +1,9 @@
 """Patches of a project: made by a job, found again, made anew where damaged; the whole-image mode goes on meanwhile."""
 
+import errno
 import math
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -462,7 +464,7 @@ def test_a_damaged_fit_is_made_anew(looked, store, harm):
     assert rows(looked, "SELECT count(*) FROM patch_fits") == [(1,)]
 
 
-@pytest.mark.parametrize("harm", [cut, lambda path: path.unlink()], ids=["cut", "gone"])
+@pytest.mark.parametrize("harm", [cut, changed, lambda path: path.unlink()], ids=["cut", "changed", "gone"])
 def test_damaged_results_are_made_anew(looked, store, harm):
     expected, (name,) = seen(looked), rows(looked, "SELECT DISTINCT file FROM patch_results")[0]
     item = int(looked.snapshot().scored.ids[3])
@@ -473,6 +475,38 @@ def test_damaged_results_are_made_anew(looked, store, harm):
     run_pending(store)
     np.testing.assert_array_equal(seen(looked).scores, expected.scores)
     assert patch_heat(looked, item) is not None
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES, errno.EIO])
+def test_an_error_that_passes_deletes_nothing_and_makes_nothing_anew(looked, store, encoders, monkeypatch, number):
+    """Neither heat, nor maps, nor the fit: all is there again once it has passed."""
+    tables = ("patch_results", "patch_fits", "patch_maps")
+    kept = {table: sorted(rows(looked, f"SELECT * FROM {table}")) for table in tables}
+    view, expected = looked.snapshot(), seen(looked)
+    item, normal = int(view.scored.ids[3]), int(view.normals.ids[0])
+    heat = [patch_heat(looked, one)[0] for one in (item, normal)]
+
+    def failing(path):
+        if path.suffix in (".npy", ".npz"):
+            raise OSError(number, os.strerror(number))
+        return read(path)
+
+    read = Path.read_bytes
+    patches._chunk.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        assert patch_heat(looked, item) is None and patch_heat(looked, normal) is None
+        assert patch_matches(looked, item) == []
+        patch_fits._load_fit.cache_clear()
+        assert seen(looked) is None
+        submit_patches(looked)
+        run_pending(store)
+        assert jobs(store)[0] == ("failed", "STORAGE_FAILED")
+        assert {table: sorted(rows(looked, f"SELECT * FROM {table}")) for table in tables} == kept
+    np.testing.assert_array_equal(seen(looked).scores, expected.scores)
+    for one, before in zip((item, normal), heat, strict=True):
+        np.testing.assert_array_equal(patch_heat(looked, one)[0], before)
+    assert encoders["efficientnet_lite0", 1].encoded == 18
 
 
 @pytest.mark.parametrize("method", ["bank", "nearest"])
