@@ -36,7 +36,7 @@ from dn2core.project.catalogue import dump
 from dn2core.project.jobs import Job
 from dn2core.project.paths import below
 from dn2core.project.progress import Progress
-from dn2core.project.records import State, state_of
+from dn2core.project.records import State, newest_state, state_of
 from dn2core.project.snapshot import Snapshot, snapshot
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def run_image(project: "Project", job: Job, progress: Progress) -> None:
     with project.db.read() as db:
         state = state_of(db, job.args["version"])
     _vectors(project, state, job.args["image"])
+    _tidy(project, state, job.args["image"])
 
 
 def run(project: "Project", job: Job, progress: Progress) -> None:
@@ -250,22 +251,33 @@ def _vectors(project: "Project", state: State, image_id: int) -> np.ndarray:
         vectors = versions.encode([versions.of(project.original(*_files(project, [image_id])[0]))])[0]
         buffer = io.BytesIO()
         np.save(buffer, vectors)
-        fsio.write_derived(_place(project, state, image_id), buffer.getvalue())
+        fsio.write_derived(_place(project, image_id, state.fingerprint), buffer.getvalue())
     return vectors
 
 
 def _kept(project: "Project", state: State, image_id: int) -> np.ndarray | None:
     """None where nothing is kept, or not what was written."""
     try:
-        vectors = np.load(io.BytesIO(_place(project, state, image_id).read_bytes()), allow_pickle=False)
+        vectors = np.load(io.BytesIO(_place(project, image_id, state.fingerprint).read_bytes()), allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     whole = vectors.ndim == 2 and len(vectors) == len(KINDS) + 1 and np.isfinite(vectors).all()
     return vectors if whole else None
 
 
-def _place(project: "Project", state: State, image_id: int) -> Path:
-    return below(project.folder / "jiggles", f"{image_id}-{state.fingerprint}-{RECIPE}.npy")
+def _place(project: "Project", image_id: int, network: str) -> Path:
+    return below(project.folder / "jiggles", f"{image_id}-{network}-{RECIPE}.npy")
+
+
+def _tidy(project: "Project", state: State, image_id: int) -> None:
+    """Drop the vectors of images that are not in use, of other networks and other changes; never those just made."""
+    with project.db.read() as db:
+        used = {row[0] for row in db.execute("SELECT DISTINCT image_id FROM items WHERE until IS NULL")}
+        networks = {state.fingerprint, newest_state(db).fingerprint}
+    named = {_place(project, image_id, network) for image_id in used | {image_id} for network in networks}
+    for path in (project.folder / "jiggles").glob("*.npy"):
+        if path not in named:
+            path.unlink(missing_ok=True)
 
 
 def _asked(view: Snapshot, item_id: int) -> dict:

@@ -97,6 +97,37 @@ def test_a_worker_encodes_one_image_and_what_it_made_serves_any_limit(store, pro
     assert encoder.encoded == encoded + 12
 
 
+def test_vectors_that_serve_nobody_any_more_go_when_a_job_ends(store, project, monkeypatch):
+    view = project.snapshot()
+    normal, scored = int(view.normals.ids[0]), int(view.scored.ids[0])
+
+    def kept() -> set[str]:
+        return {path.name for path in (project.folder / "jiggles").glob("*.npy")}
+
+    def looked_at(shown, item_id) -> set[str]:
+        submit_image(project, shown, item_id)
+        run_pending(store)
+        assert is_kept(project, shown, item_id)
+        return kept()
+
+    first = looked_at(view, normal)
+    both = looked_at(view, scored)
+    assert len(first) == 1 and len(both) == 2 and first < both
+    removed_in = remove_normals(project, [normal])
+    assert kept() == both and removed_in
+    other = int(view.scored.ids[1])
+    after = looked_at(project.snapshot(), other)
+    assert not first & after and len(after) == 2  # a normal that is none any more
+    assert len(looked_at(view, normal)) == 3  # in a state of the past: what was just asked for stays
+    monkeypatch.setattr(jiggle, "RECIPE", "other")
+    assert len(looked_at(project.snapshot(), other)) == 1  # other changes
+    monkeypatch.undo()
+    project.change_backbone("efficientnet_lite1", "whole")
+    run_pending(store)
+    now = looked_at(project.snapshot(), scored)
+    assert len(now) == 1 and project.state().fingerprint in now.pop()
+
+
 def test_the_job_finds_for_each_normal_what_the_image_alone_gives(store, project):
     view = project.snapshot()
     assert last_jiggle(project, view) is None
