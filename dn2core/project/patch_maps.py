@@ -135,13 +135,15 @@ def with_maps(db: sqlite3.Connection, fingerprint: str, image_ids: Iterable[int]
 
 
 def drop_others(project: "Project", fingerprint: str) -> None:
-    """Forget the maps of every other encoder, once they are of no use any more."""
+    """Forget the maps of every other encoder, once they are of no use any more.
+
+    Every other folder goes, whether the catalogue named it or not: what a kill or an error leaves goes the next time.
+    """
     with project.db.write() as db:
-        others = [row[0] for row in db.execute("SELECT DISTINCT fingerprint FROM patch_maps")]
         db.execute("DELETE FROM patch_maps WHERE fingerprint <> ?", (fingerprint,))
-    for other in others:
-        if other != fingerprint:
-            shutil.rmtree(_root(project, other), ignore_errors=True)
+    for folder in (project.folder / FOLDER).glob("*"):
+        if folder.name != fingerprint:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _root(project: "Project", fingerprint: str):

@@ -3,6 +3,7 @@
 import errno
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -322,6 +323,33 @@ def test_maps_of_other_tiles_are_dropped_and_made_again_when_they_are_asked_for(
     assert (
         patch_matches(looked, int(looked.snapshot().scored.ids[3])) and encoders["efficientnet_lite0", 1].encoded == 36
     )
+
+
+def test_folders_that_a_kill_left_behind_go_with_the_next_job(looked, store, monkeypatch):
+    one, two = (load(looked, tiles) for tiles in (1, 2))
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_, **__):
+        raise Killed
+
+    looked.change_settings(tiles=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(patch_maps.shutil, "rmtree", kill)
+        with pytest.raises(Killed):  # the catalogue has forgotten the folder by then
+            run_pending(store)
+    assert rows(looked, "SELECT DISTINCT fingerprint FROM patch_maps") == [(two,)]
+    assert {path.name for path in (looked.folder / "patches").iterdir()} == {one, two}
+    store.jobs.orphaned()
+    run_pending(store)
+    assert [path.name for path in (looked.folder / "patches").iterdir()] == [two]
+    assert patch_matches(looked, int(looked.snapshot().scored.ids[3]))
+
+
+def load(project, tiles: int) -> str:
+    """The fingerprint of that encoder."""
+    return encoder_of(project, replace(project.settings(), tiles=tiles)).fingerprint
 
 
 def test_the_last_fits_are_kept(looked, store):
