@@ -7,8 +7,7 @@ from dn2core.errors import DN2Error
 from dn2core.project.captures import measured
 from dn2core.project.labels import labels_of
 from dn2core.project.patches import patch_view
-from dn2core.project.reporting import known_labels
-from dn2core.report import results_csv
+from dn2core.project.reporting import known_labels, results_of
 from pages.parts import filters
 from pages.parts.accounting import accounting, last_delivery, source_word
 from pages.parts.browse import browse
@@ -74,7 +73,7 @@ def score() -> None:
     places = patch_view(project, shown)
     with right.container(horizontal=True, horizontal_alignment="right"):
         report_button(project, shown, judged)
-        _download(shown, judged, positions, known, captures.scored, places)
+        _download(project, shown, judged, positions, captures)
     changed_normals(project)
     _answer(shown, judged)
     _missed(judged, said)
@@ -370,13 +369,11 @@ def _cells(_shown, _judged, _positions, _said, _findings, key: str):
     return cells(_shown, _judged, _positions, corner_marks(marks(_said[_positions]), found))
 
 
-def _download(shown, judged, positions, known, findings, places) -> None:
+def _download(project, shown, judged, positions, captures) -> None:
     # Built on the click; the name is plain ASCII, made of numbers.
     st.download_button(
         t("Download CSV"),
-        data=lambda: results_csv(
-            shown, judged, positions=positions, labels=known, findings=findings, patches=places, bom=True
-        ),
+        data=lambda: results_of(project, shown, judged, captures, positions=positions, bom=True),
         file_name=f"dn2-results-v{shown.state.version}-k{judged.k}.csv",
         mime="text/csv",
         key="dn2_csv",

@@ -195,6 +195,29 @@ def test_images_scored_before_are_in_the_results_again(data, normals, suspects, 
     assert "reject    half.png: score" in capsys.readouterr().out
 
 
+def test_score_tells_which_picture_was_taken_differently(data, normals, suspects, tmp_path, capsys):
+    main(["build", "Bracket", str(normals)])
+    Image.new("RGB", (40, 32), (1, 1, 1)).save(suspects / "off.png")
+    (suspects / "half.png").unlink()
+    table = tmp_path / "results.csv"
+    capsys.readouterr()
+    assert main(["score", "Bracket", str(suspects), "--csv", str(table)]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "Check the capture" in line]
+    assert told == ["capture   new/off.png: Check the capture: the lamp is off."]
+    assert [(row["file"], row["capture"]) for row in rows_of(table)] == [
+        ("new/alike.png", ""),
+        ("new/off.png", "lamp_off"),
+    ]
+
+
+def test_the_table_of_score_has_the_columns_of_that_of_report(data, normals, suspects, tmp_path):
+    main(["build", "Bracket", str(normals)])
+    scored, reported = tmp_path / "scored.csv", tmp_path / "reported.csv"
+    main(["score", "Bracket", str(suspects), "--csv", str(scored)])
+    main(["report", "Bracket", "--html", str(tmp_path / "r.html"), "--csv", str(reported)])
+    assert rows_of(scored) == rows_of(reported)
+
+
 @pytest.mark.parametrize("k", ["0", "100"])
 def test_a_k_out_of_range_is_refused_before_anything_is_copied(data, normals, suspects, capsys, k):
     main(["build", "Bracket", str(normals)])

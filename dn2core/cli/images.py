@@ -10,9 +10,10 @@ from dn2core.cli.work import work_off
 from dn2core.errors import NotFound, Refused
 from dn2core.ingest.names import show
 from dn2core.project import PRESETS, Project, Settings, Store, data_dir
-from dn2core.project.labels import labels
+from dn2core.project.capture_words import told
+from dn2core.project.captures import Captures, captures
 from dn2core.project.records import Role
-from dn2core.report.csv import results_csv
+from dn2core.project.reporting import results_of
 
 
 def build(name: str, paths: list[str], *, preset: str | None = None, backbone: str | None = None) -> int:
@@ -42,10 +43,12 @@ def score(name: str, paths: list[str], *, csv: str | None = None, k: int | None 
     snapshot = project.snapshot()
     judgement = snapshot.judge(k)
     names = _positions(snapshot.scored, _arrived(project, batch))
+    taken = captures(project, snapshot)
+    _print_captures(taken, names)
     _print_summary(snapshot, judgement, names)
     if csv:
         rows, files = list(names), list(names.values())
-        Path(csv).write_bytes(results_csv(snapshot, judgement, positions=rows, names=files, labels=labels(project)))
+        Path(csv).write_bytes(results_of(project, snapshot, judgement, taken, positions=rows, names=files))
         print(f"Results: {csv}")
     return 0 if names else 1
 
@@ -144,6 +147,12 @@ def _print_summary(snapshot, judgement, names: dict[int, str]) -> None:
             f"That at most 1 in {1 / calibration.budget:,.0f} good parts is flagged cannot be promised: "
             f"it takes {_count(calibration.more_needed, 'more normal')}."
         )
+
+
+def _print_captures(taken: Captures, names: dict[int, str]) -> None:
+    for position, name in names.items():
+        if findings := taken.scored[position]:
+            print(f"capture   {show(name)}: {told(findings)}")
 
 
 def _count(number: int, noun: str) -> str:

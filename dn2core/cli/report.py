@@ -7,10 +7,9 @@ from dn2core.cli.images import find_project
 from dn2core.ingest.names import show
 from dn2core.project import Store, data_dir
 from dn2core.project.captures import captures
-from dn2core.project.patches import patch_view
-from dn2core.project.reporting import known_labels, report_of
+from dn2core.project.reporting import report_of, results_of
 from dn2core.project.snapshot import past_snapshot
-from dn2core.report import report_html, results_csv
+from dn2core.report import report_html
 
 
 def report(name: str, *, html: str, csv: str | None = None, state: int | None = None) -> int:
@@ -23,7 +22,6 @@ def report(name: str, *, html: str, csv: str | None = None, state: int | None = 
     print(f"{show(made.project)}: {made.answer}")
     print(f"Report: {html}")
     if csv:
-        known, places, taken = known_labels(project, view), patch_view(project, view), captures(project, view).scored
-        Path(csv).write_bytes(results_csv(view, judged, labels=known, findings=taken, patches=places))
+        Path(csv).write_bytes(results_of(project, view, judged, captures(project, view)))
         print(f"Results: {csv}")
     return 0

@@ -1,7 +1,7 @@
 """A snapshot of a project as a report for people who were not there."""
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
@@ -12,12 +12,14 @@ from dn2core import __version__
 from dn2core.detect import PASS, REJECT, REVIEW, Judgement, ScoreTable, form_of
 from dn2core.detect.calibration import Forecast, forecast
 from dn2core.detect.calibration import Limit as Calibration
+from dn2core.detect.capture import Finding
 from dn2core.detect.lot_difference import LotDifference, drawn_lots, lot_difference
 from dn2core.explore.evaluation import Evaluation, Share
 from dn2core.explore.heatmap import heat_over
 from dn2core.ingest.decode import decode
 from dn2core.ingest.thumbnail import thumbnail
-from dn2core.project import events
+from dn2core.project import capture_words, events
+from dn2core.project.captures import Captures, captures
 from dn2core.project.evaluate import evaluation
 from dn2core.project.history_words import (
     backbone_word,
@@ -32,6 +34,7 @@ from dn2core.project.patches import PatchView, patch_heat, patch_view
 from dn2core.project.settings import K_MAX
 from dn2core.project.snapshot import Snapshot
 from dn2core.report import html
+from dn2core.report.csv import results_csv
 from dn2core.report.figures import CODES
 from dn2core.report.say import ENGLISH, Say
 
@@ -60,15 +63,20 @@ def report_of(
         author: who has it made.
         when: the moment; all times are told in its zone.
         say: the sentences' language.
-        most: pictures at most, among the flagged ones and among the missed defects each.
+        most: images at most, in each gallery and of those taken unlike the normals.
     """
     entries = _entries(project, view)
     known = known_labels(project, view)
     marks = labels_of(view.scored, known)
-    patches = patch_view(project, view)
+    patches, taken = patch_view(project, view), captures(project, view)
     flagged = _ranked(judged.scores, judged.flagged)
     missed = _ranked(judged.scores, (marks == DEFECT) & (judged.verdicts == PASS))
     places = _ranked(patches.scores, patches.flagged & ~judged.flagged) if patches else np.empty(0, np.int64)
+    odd = _gravest_first(taken)
+
+    def pictures(positions: np.ndarray) -> tuple[html.Picture, ...]:
+        return _pictures(project, view, judged, patches, taken, positions[:most], known, say)
+
     return html.Report(
         project=view.name,
         made_at=when,
@@ -79,22 +87,54 @@ def report_of(
         settings=(*_settings(view, judged, say), *_place_limit(patches, say)),
         limits=tuple(_limits(judged, say)),
         forecasts=tuple(_forecasts(view, judged, say)),
-        warnings=tuple(_warnings(view, judged, patches, len(missed), len(places), say)),
+        warnings=tuple(_warnings(view, judged, patches, taken, len(missed), len(places), say)),
         normal_scores=judged.normal_scores,
         scored_scores=judged.scores,
         map=_map(project, view, judged),
-        flagged=_pictures(project, view, judged, patches, flagged[:most], known),
+        flagged=pictures(flagged),
         flagged_total=len(flagged),
-        missed=_pictures(project, view, judged, patches, missed[:most], known),
+        missed=pictures(missed),
         missed_total=len(missed),
-        places=_pictures(project, view, judged, patches, places[:most], known),
+        places=pictures(places),
         places_total=len(places),
+        captures=tuple(
+            html.Odd(view.scored.names[at], str(judged.verdicts[at]), capture_words.words(taken.scored[at], say))
+            for at in odd[:most].tolist()
+        ),
+        captures_total=len(odd),
         history=tuple(
             html.Event(datetime.fromtimestamp(entry.at, UTC), entry.author, event_words(entry, say))
             for entry in entries
         ),
         evaluation=tuple(_evaluation(evaluation(view, judged, marks), say)),
         software=tuple(software()),
+    )
+
+
+def results_of(
+    project: "Project",
+    view: Snapshot,
+    judged: Judgement,
+    taken: Captures,
+    *,
+    positions: Sequence[int] | np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+    bom: bool = False,
+) -> bytes:
+    """`results_csv` of a snapshot with all that a project knows of its images.
+
+    Args:
+        taken: how the images of this snapshot were taken.
+    """
+    return results_csv(
+        view,
+        judged,
+        positions=positions,
+        names=names,
+        labels=known_labels(project, view),
+        findings=taken.scored,
+        patches=patch_view(project, view),
+        bom=bom,
     )
 
 
@@ -140,6 +180,12 @@ def _ranked(scores: np.ndarray, which: np.ndarray) -> np.ndarray:
     """(.,) positions, the most unusual first."""
     at = np.flatnonzero(which)
     return at[np.argsort(-scores[at], kind="stable")]
+
+
+def _gravest_first(taken: Captures) -> np.ndarray:
+    """(.,) positions of the images with findings about the capture."""
+    strengths = np.array([some[0].strength if some else 0.0 for some in taken.scored])
+    return _ranked(strengths, taken.scored_with_findings())
 
 
 def _state(view: Snapshot) -> html.State:
@@ -310,7 +356,15 @@ def _rests_on(ahead: Forecast, in_force: bool, say: Say) -> str:
     return " ".join(parts)
 
 
-def _warnings(view: Snapshot, judged: Judgement, patches: PatchView | None, missed: int, places: int, say: Say):
+def _warnings(
+    view: Snapshot,
+    judged: Judgement,
+    patches: PatchView | None,
+    taken: Captures,
+    missed: int,
+    places: int,
+    say: Say,
+):
     t, tn = say.t, say.tn
     past = history_entry(view)
     if past is not None:
@@ -328,6 +382,18 @@ def _warnings(view: Snapshot, judged: Judgement, patches: PatchView | None, miss
             "The places of {n} image are not compared yet: what one place alone gives away may be missing here.",
             "The places of {n} images are not compared yet: what one place alone gives away may be missing here.",
             waiting,
+        )
+    if odd := int(taken.scored_with_findings().sum()):
+        yield tn(
+            "{n} image was taken unlike the normals: check the capture.",
+            "{n} images were taken unlike the normals: check the capture.",
+            odd,
+        )
+    if taken.scored_unmeasured:
+        yield tn(
+            "Of {n} image it is not known how it was taken.",
+            "Of {n} images it is not known how they were taken.",
+            taken.scored_unmeasured,
         )
     if judged.calibration is not None:
         if not judged.reliable:
@@ -384,10 +450,12 @@ def _pictures(
     view: Snapshot,
     judged: Judgement,
     patches: PatchView | None,
+    taken: Captures,
     positions: np.ndarray,
     known: dict[int, Label],
+    say: Say,
 ) -> tuple[html.Picture, ...]:
-    """Scored images at these positions, each with its nearest normals, its heat and what people said of it."""
+    """Scored images at these positions, with their nearest normals, heat, capture and what people said of them."""
     near = {at: view.neighbours_of(int(view.scored.ids[at]), judged.k) for at in positions.tolist()}
     wanted = view.scored.ids[positions].tolist()
     wanted += [one.item_id for found in near.values() for one in found[: html.NEIGHBOURS]]
@@ -405,6 +473,7 @@ def _pictures(
             name=view.scored.names[at],
             jpeg=jpegs[int(view.scored.ids[at])],
             heat=heat(at) if heated else b"",
+            capture=_capture(taken.scored[at], say),
             place=float(patches.multiples[at]) if patches and np.isfinite(patches.multiples[at]) else None,
             verdict=str(judged.verdicts[at]),
             percentile=float(judged.percentiles[at]),
@@ -419,6 +488,13 @@ def _pictures(
         )
 
     return tuple(picture(at) for at in positions.tolist())
+
+
+def _capture(findings: tuple[Finding, ...], say: Say) -> tuple[str, ...]:
+    """What is unusual about how a picture was taken, and the numbers of it; nothing where nothing is."""
+    if not findings:
+        return ()
+    return (capture_words.told(findings, say), *(capture_words.numbers(one, say) for one in findings))
 
 
 def _heat(project: "Project", item_id: int, jpeg: bytes, *, outlined: bool) -> bytes:

@@ -81,6 +81,16 @@ ENGLISH = {
         "The most unusual place comes first."
     ),
     "places.some": "{shown} of {total} are shown; the app lists all.",
+    "captures": "Check the capture",
+    "captures.about": (
+        "These images were taken unlike the normals, so it may be the camera and not the part. Their verdicts stay "
+        "what they are. The gravest come first."
+    ),
+    "captures.some": "{shown} of {total} are shown; the CSV beside this file lists all.",
+    "captures.caption": "What is unusual about how images were taken",
+    "captures.name": "Image",
+    "captures.verdict": "Verdict",
+    "captures.reason": "What is unusual",
     "missed": "Known defects that are missed",
     "missed.about": "People confirmed these images as defects, and they are not flagged as things stand.",
     "missed.some": "{shown} of {total} are shown; the CSV beside this file lists all.",
@@ -169,6 +179,16 @@ class Picture:
     neighbours: tuple[NearNormal, ...] = ()  # the nearest first
     heat: bytes = b""  # JPEG of the picture under its heat and outlines, b"" for none
     place: float | None = None  # the most unusual place, as a multiple of its limit
+    capture: tuple[str, ...] = ()  # a sentence on how it was taken, then one for each number behind it
+
+
+@dataclass(frozen=True)
+class Odd:
+    """A judged image that was taken unlike the normals, and in which way, in a few words."""
+
+    name: str
+    verdict: str
+    words: str
 
 
 @dataclass(frozen=True)
@@ -238,7 +258,8 @@ class Event:
 class Report:
     """All that a report says. Texts are plain and may be hostile; times know their zone.
 
-    `flagged`, `missed` and `places` may hold the most unusual pictures only: the totals then say how many there are.
+    `flagged`, `missed`, `places` and `captures` may hold the most unusual images only: the totals then say how many
+    there are.
     """
 
     project: str
@@ -260,6 +281,8 @@ class Report:
     missed_total: int | None = None
     places: tuple[Picture, ...] = ()  # not flagged as a whole, but by one place of theirs
     places_total: int | None = None
+    captures: tuple[Odd, ...] = ()  # taken unlike the normals, the gravest first
+    captures_total: int | None = None
     history: tuple[Event, ...] = ()
     evaluation: tuple[tuple[str, str], ...] = ()  # (label, value)
     software: tuple[tuple[str, str], ...] = ()  # (name, version)
@@ -279,9 +302,9 @@ def report_html(
     """The report as one HTML file in UTF-8: no scripts, no requests, the same bytes for the same report.
 
     Args:
-        report: what to say; pictures come in any order.
+        report: what to say; pictures come in any order, what stands in tables in its own.
         texts: the fixed words by the keys of `ENGLISH`, a mapping (gaps are English) or a function of the key.
-        most: pictures shown at most in each gallery.
+        most: images shown at most in each gallery, and of those taken unlike the normals.
     """
     words = Words(texts, report.made_at)
     galleries = {
@@ -296,6 +319,8 @@ def report_html(
             report=report,
             words=words,
             **galleries,
+            odd=report.captures[:most],
+            odd_total=max(len(report.captures), report.captures_total or 0),
             heat_in=next((name for name, one in galleries.items() if any(shot.heat for shot in one.pictures)), ""),
             heat_scale=_heat_scale(),
             history=sorted(report.history, key=lambda event: words.local(event.when), reverse=True)[:MOST_HISTORY],

@@ -13,13 +13,14 @@ class Say:
     """The functions that sentences are made of.
 
     t(message, **fields): the sentence, filled in. tn(singular, plural, n, **fields): by number, with {n} for n.
-    number(value), raw(value): a count, a score or limit. percent(value): what is given in percent.
+    number(value), raw(value): a count, a score or limit; number(value, places) with decimals.
+    percent(value): what is given in percent.
     one_in(share): a share (0 to 1) of parts, "1 in 200".
     """
 
     t: Callable[..., str]
     tn: Callable[..., str]
-    number: Callable[[float | None], str]
+    number: Callable[..., str]
     raw: Callable[[float | None], str]
     percent: Callable[[float], str]
     one_in: Callable[[float], str]

@@ -25,6 +25,7 @@ from dn2core.report.html import (
     Limit,
     MapPoints,
     NearNormal,
+    Odd,
     Picture,
     Report,
     State,
@@ -79,9 +80,10 @@ def report(text: str = "plain words", **more) -> Report:
         "normal_scores": np.linspace(0.1, 0.42, 40),
         "scored_scores": np.linspace(0.1, 0.9, 60),
         "map": MapPoints(np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 4),
-        "flagged": (picture(text),),
+        "flagged": (picture(text, capture=(text, text)),),
         "missed": (picture(text),),
         "places": (picture(text, heat=jpeg(9), place=2.5),),
+        "captures": (Odd(text, "review", text),),
         "history": (Event(NOW, text, text),),
         "evaluation": ((text, text),),
         "software": ((text, text),),
@@ -159,6 +161,7 @@ def test_any_text_comes_back(text):
 def test_every_text_of_a_report_is_shown():
     near = NearNormal("near name", jpeg(), None, 0.77)
     one = replace(picture("file name"), note="note words", author="note author", neighbours=(near,))
+    one = replace(one, capture=("capture sentence", "number sentence"))
     made = report(
         project="project name",
         author="report author",
@@ -170,6 +173,7 @@ def test_every_text_of_a_report_is_shown():
         warnings=("warning one", "warning two"),
         flagged=(one,),
         missed=(),
+        captures=(Odd("odd name", "pass", "odd words"),),
         history=(Event(NOW, "event author", "event words"),),
         evaluation=(("evaluation label", "evaluation value"),),
         software=(("software name", "software version"),),
@@ -206,7 +210,7 @@ def test_every_link_of_the_contents_leads_somewhere():
 def test_what_a_screen_reader_needs():
     seen = page(report())
     assert seen.values("html", "lang") == ["en"] and seen.tags.count("h1") == 1
-    assert seen.tags.count("caption") == seen.tags.count("table") == seen.tags.count("thead") == 6
+    assert seen.tags.count("caption") == seen.tags.count("table") == seen.tags.count("thead") == 7
     assert len(seen.values("img", "alt")) == seen.tags.count("img")
     drawings = [tag for tag, name, _ in seen.attributes if tag == "svg" and name in ("aria-label", "aria-hidden")]
     assert len(drawings) == seen.tags.count("svg")
@@ -254,6 +258,22 @@ def test_what_a_single_place_gave_away_comes_the_worst_place_first():
     seen = page(report(flagged=(), missed=(), places=pictures, places_total=12))
     assert list(dict.fromkeys(text for text in seen.texts if re.fullmatch(r"p\d", text))) == ["p2", "p1", "p0"]
     assert "3 of 12 are shown" in seen.text and "#places" in seen.values("a", "href")
+
+
+def test_what_is_unusual_about_the_capture_stands_by_its_picture():
+    told = ("Check the capture: the lamp is off.", "Brightness 0 %; the normals have 50 %.")
+    seen = page(report(missed=(), places=(), flagged=(picture("a.jpg", capture=told), picture("b.jpg", score=0.1))))
+    first, rest = seen.text.split(" b.jpg ", 1)
+    assert " ".join(told) in first and told[0] not in rest
+
+
+def test_images_taken_unlike_the_normals_are_listed_as_given():
+    odd = tuple(Odd(f"o{i}", verdict, f"word {i}") for i, verdict in enumerate(("pass", "review", "reject")))
+    seen = page(report(captures=odd, captures_total=1200), most=2)
+    assert "o0 pass word 0 o1 review word 1" in seen.text and "o2" not in seen.text
+    assert "2 of 1,200 are shown" in seen.text and "#captures" in seen.values("a", "href")
+    without = page(report(captures=()))
+    assert ENGLISH["captures"] not in without.text and "#captures" not in without.values("a", "href")
 
 
 def test_numbers_worked_out_by_hand():
@@ -377,7 +397,7 @@ def test_every_word_is_used():
     asked = set()
     made = report(flagged=(picture(neighbours=7), replace(picture(), percentile=100), replace(picture(), jpeg=b"")))
     far = replace(made, scored_scores=np.array([0.1, 99]), history=made.history * 300, flagged_total=9, missed_total=9)
-    far = replace(far, places_total=9)
+    far = replace(far, places_total=9, captures_total=9)
     empty = Report("p", NOW, "", State(1, 1, NOW, "", "f", "b", "s"), "")
     good = replace(empty, flagged=(replace(picture(), label="good", multiple=np.nan),))
     unsure = replace(empty, flagged=(replace(picture(), label="unsure", author=""),))
