@@ -18,13 +18,16 @@ from skimage.measure import find_contours
 
 LONGEST = 640  # pixels of the longer side of what is drawn
 
-# Distance as a multiple of the limit. The ends are blue and vermilion of the Okabe-Ito palette (Okabe and Ito, Color
-# Universal Design, 2008), the middle is a light grey, and the stops between divide each arm into equal steps of the
-# Oklab space (Ottosson, 2020), so that equal steps look equal.
-_MULTIPLES = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2)
+# Distances as multiples of the limit at which the colours end. The places of most pictures, of good parts and of those
+# with a defect that is hard to see, lie between; the same on both sides, so that the limit is the middle.
+LOWEST, HIGHEST = 0.5, 1.5
+
+# The ends are blue and vermilion of the Okabe-Ito palette (Okabe and Ito, Color Universal Design, 2008), the middle is
+# a light grey, and the stops between divide each arm into equal steps of the Oklab space (Ottosson, 2020), so that
+# equal steps look equal.
 _COLOURS = ("#0072B2", "#5391C2", "#88B0D2", "#BBCFE0", "#EEEEEE", "#ECCCBC", "#E7A98A", "#DF8555", "#D55E00")
 # Faint below the limit, so that a good part looks like itself.
-_OPACITIES = (0, 0.01, 0.03, 0.06, 0.12, 0.45, 0.62, 0.72, 0.78)
+_OPACITIES = (0, 0.01, 0.03, 0.06, 0.12, 0.55, 0.68, 0.75, 0.8)
 
 # Seven stops of cividis, as matplotlib has it (Nuñez, Anderton and Renslow, 2018): even, and the same to colour-blind
 # readers.
@@ -84,7 +87,8 @@ def heat(distances: np.ndarray, limit: float, size: tuple[int, int], *, longest:
     if hidden.all():
         return _hatched(shape)
     multiples = _smooth(_filled(distances), shape) / max(limit, _SMALLEST)
-    drawn = _TABLE[np.rint(np.clip(multiples, 0, 2) * _STEPS).astype(int)]
+    at = (np.clip(multiples, LOWEST, HIGHEST) - LOWEST) / (HIGHEST - LOWEST)
+    drawn = _TABLE[np.rint(at * _STEPS).astype(int)]
     if hidden.any():
         rows, columns = (np.arange(n) * cells // n for n, cells in zip(shape, hidden.shape, strict=True))
         drawn = np.where(hidden[np.ix_(rows, columns)][..., None], _hatched(shape), drawn)
@@ -92,12 +96,9 @@ def heat(distances: np.ndarray, limit: float, size: tuple[int, int], *, longest:
 
 
 def legend() -> tuple[Stop, ...]:
-    """The scale of `heat`, from nothing to twice the limit, as opaque colours."""
-    words = {0: "far below the limit", 1: "limit", 2: "twice the limit"}
-    return tuple(
-        Stop(multiple / 2, colour, words.get(multiple, ""))
-        for multiple, colour in zip(_MULTIPLES, _COLOURS, strict=True)
-    )
+    """The scale of `heat`, from half the limit to one and a half of it, as opaque colours."""
+    words = {0: "half the limit or less", 0.5: "limit", 1: "1.5 times or more"}
+    return tuple(Stop(at, colour, words.get(at, "")) for at, colour in zip(_STOPS, _COLOURS, strict=True))
 
 
 def outlines(distances: np.ndarray, limit: float) -> tuple[np.ndarray, ...]:
@@ -266,11 +267,12 @@ def _channels(colours: Iterable[str]) -> np.ndarray:
     return np.array([[int(colour[at : at + 2], 16) for colour in colours] for at in (1, 3, 5)])
 
 
-_STEPS = 512  # of the colours, up to the limit
+_STOPS = np.linspace(0, 1, len(_COLOURS)).tolist()  # shares of the scale's length
+_STEPS = 1024  # of the colours
 _TABLE = (
     np.stack(
         [
-            np.interp(np.arange(2 * _STEPS + 1) / _STEPS, _MULTIPLES, channel)
+            np.interp(np.arange(_STEPS + 1) / _STEPS, _STOPS, channel)
             for channel in (*_channels(_COLOURS), 255 * np.array(_OPACITIES))
         ],
         axis=1,

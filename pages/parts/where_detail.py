@@ -191,9 +191,9 @@ def _lines(there: Places | None) -> list[list[list[float]]]:
 def _words(stops) -> list[tuple[float, str, str]]:
     """A scale with its words in the reader's language."""
     known = {
-        "far below the limit": t("far below the limit"),
+        "half the limit or less": t("half the limit or less"),
         "limit": t("limit"),
-        "twice the limit": t("twice the limit"),
+        "1.5 times or more": t("1.5 times or more"),
         "alike": t("alike"),
         "very different": t("very different"),
     }

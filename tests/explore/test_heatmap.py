@@ -50,13 +50,16 @@ def drawn(value: float, limit: float) -> tuple[int, ...]:
 # the colours
 
 
-@pytest.mark.parametrize(("value", "colour"), [(0, "#0072B2"), (2, "#EEEEEE"), (4, "#D55E00"), (400, "#D55E00")])
-def test_the_middle_of_the_scale_is_the_limit_and_its_end_twice_that(value, colour):
+@pytest.mark.parametrize(
+    ("value", "colour"),
+    [(0, "#0072B2"), (1, "#0072B2"), (1.5, "#88B0D2"), (2, "#EEEEEE"), (2.5, "#E7A98A"), (3, "#D55E00"), (9, "#D55E00")],
+)
+def test_the_middle_of_the_scale_is_the_limit_and_its_ends_lie_half_a_limit_away(value, colour):
     assert drawn(value, 2.0)[:3] == rgb(colour)
 
 
 def test_the_scale_is_fixed_however_the_rest_of_the_picture_looks():
-    quiet, loud = flat(0.5, (9, 9)), flat(0.5, (9, 9))
+    quiet, loud = flat(1.2, (9, 9)), flat(1.2, (9, 9))
     loud[8, 8] = 50
     size = (90, 90)
     assert (heat(quiet, 1.0, size)[:200, :200] == heat(loud, 1.0, size)[:200, :200]).all()
@@ -69,18 +72,18 @@ def test_twice_the_limit_halves_the_place_on_the_scale(eighths, limit):
 
 
 @given(MAPS)
-def test_below_the_limit_nothing_turns_warm_and_at_half_the_limit_all_is_cool_and_faint(distances):
+def test_below_the_limit_nothing_turns_warm_and_at_three_quarters_of_it_all_is_cool_and_faint(distances):
     assume(not np.isnan(distances).all())
     over = heat(distances, float(np.nanmax(distances)) + 0.001, (31, 17), longest=64).astype(int)
     assert (over[..., 0] <= over[..., 2]).all()
-    half = heat(distances, 2 * float(np.nanmax(distances)) + 0.001, (31, 17), longest=64).astype(int)
-    shown = half[~np.isin(half[..., 3], [90, 120])]
+    below = heat(distances, float(np.nanmax(distances)) / 0.75 + 0.001, (31, 17), longest=64).astype(int)
+    shown = below[~np.isin(below[..., 3], [90, 120])]
     assert (shown[:, 0] < shown[:, 2]).all() and (shown[:, 3] <= 18).all()
 
 
 def test_opacity_rises_with_the_distance_and_leaps_at_the_limit():
-    alphas = [drawn(value, 1.0)[3] for value in (0, 0.5, 0.99, 1.25, 2)]
-    assert alphas == sorted(alphas) and alphas[0] == 0 and alphas[2] < 255 / 4 and alphas[3] > 255 / 3
+    alphas = [drawn(value, 1.0)[3] for value in (0, 0.75, 0.99, 1.1, 1.5)]
+    assert alphas == sorted(alphas) and alphas[0] == 0 and alphas[2] < 255 / 7 and alphas[3] > 255 / 3
 
 
 def oklab(colour: str) -> np.ndarray:
@@ -114,12 +117,12 @@ def test_equal_steps_of_the_scale_look_equal():
 def test_the_legend_tells_the_scale_that_is_drawn():
     stops = legend()
     assert [(stop.at, stop.word) for stop in stops if stop.word] == [
-        (0, "far below the limit"),
+        (0, "half the limit or less"),
         (0.5, "limit"),
-        (1, "twice the limit"),
+        (1, "1.5 times or more"),
     ]
     for stop in stops:
-        assert drawn(2 * stop.at * 3.0, 3.0)[:3] == rgb(stop.colour)
+        assert drawn((0.5 + stop.at) * 3.0, 3.0)[:3] == rgb(stop.colour)
 
 
 def test_the_picture_keeps_its_aspect_and_the_longer_side_its_length():

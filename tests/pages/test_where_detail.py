@@ -77,7 +77,7 @@ def test_the_heat_lies_over_the_picture_on_the_scale_of_the_project(project, pat
     first = images(project)[0]
     opened("score", project=project.id, image=first)
     assert zoomed["overlay_url"].split("?")[0].endswith(f"/{first}") and "/dn2/heat/" in zoomed["overlay_url"]
-    assert [word for _, _, word in zoomed["legend"] if word] == ["far below the limit", "limit", "twice the limit"]
+    assert [word for _, _, word in zoomed["legend"] if word] == ["half the limit or less", "limit", "1.5 times or more"]
     (line,) = zoomed["contours"]
     middle = (np.min(line, axis=0) + np.max(line, axis=0)) / 2
     assert middle == pytest.approx([0.7, 0.375], abs=0.01)  # of the cell at (1, 3)

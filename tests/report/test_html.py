@@ -242,14 +242,14 @@ def test_the_heat_stands_beside_its_picture_and_its_scale_is_told_once():
     sources = [base64.b64decode(source.partition(",")[2]) for source in seen.values("img", "src")]
     assert sources == [jpeg(), jpeg(), jpeg(9), jpeg(), jpeg(11), jpeg(), jpeg(9)]
     assert seen.text.count("2.50 x the limit at its worst place") == 4
-    assert seen.text.count("far below the limit limit twice the limit") == 1
+    assert seen.text.count("half the limit or less limit 1.5 times or more") == 1
     gradient = next(value for value in seen.values("div", "style") if "gradient" in value)
     assert "#0072B2 0%" in gradient and "#EEEEEE 50%" in gradient and "#D55E00 100%" in gradient
 
 
 def test_without_heat_there_is_no_scale():
     seen = page(report(places=()))
-    assert "far below the limit" not in seen.text and "its worst place" not in seen.text
+    assert "half the limit or less" not in seen.text and "its worst place" not in seen.text
     assert "Found by a single place only" not in seen.text
 
 
