@@ -46,7 +46,11 @@ def use_fake_patches(monkeypatch) -> dict[tuple, FakePatchEncoder]:
     def load(name, *, tiles, weights_dir):
         return made.setdefault((name, tiles), FakePatchEncoder(name, tiles))
 
+    def reader(name, tiles, weights_dir):
+        return load(name, tiles=tiles, weights_dir=weights_dir)
+
     monkeypatch.setattr("dn2core.project.encoders.load_patch_encoder", load)
+    monkeypatch.setattr("dn2core.project.patch_fits.patch_reader_for", reader)
     monkeypatch.setattr("dn2core.project.encoders._patch_loaded", {})
     return made
 

@@ -33,7 +33,7 @@ from dn2core.detect.patches import (
 )
 from dn2core.errors import NotFound, StorageError
 from dn2core.project import fsio
-from dn2core.project.encoders import patch_encoder_for
+from dn2core.project.encoders import patch_encoder_for, patch_reader_for
 from dn2core.project.jobs import Job
 from dn2core.project.patch_maps import drop_others, encode_missing, load_or_make, whole_bytes, with_maps
 from dn2core.project.paths import below
@@ -42,6 +42,7 @@ from dn2core.project.stored import chunks
 
 if TYPE_CHECKING:
     from dn2core.features.patches import PatchEncoder
+    from dn2core.project.encoders import PatchReader
     from dn2core.project.project import Project
     from dn2core.project.settings import Settings
     from dn2core.project.snapshot import Items, Snapshot
@@ -140,9 +141,18 @@ def encoder_of(project: "Project", settings: "Settings") -> "PatchEncoder":
     """The patch encoder that the settings ask for.
 
     Raises:
-        Refused: NO_PATCHES.
+        Refused: NO_PATCHES. WeightsUnavailable, StorageError: as `load_patch_encoder`.
     """
     return patch_encoder_for(settings.backbone, settings.tiles, project.weights_dir)
+
+
+def reader_of(project: "Project", settings: "Settings") -> "PatchReader":
+    """What reads what that encoder made: known at once, for nobody who looks shall wait for a download.
+
+    Raises:
+        Refused: NO_PATCHES. WeightsUnavailable: as `patch_reader_for`.
+    """
+    return patch_reader_for(settings.backbone, settings.tiles, project.weights_dir)
 
 
 def everything(view: "Snapshot") -> "Items":
@@ -150,14 +160,14 @@ def everything(view: "Snapshot") -> "Items":
     return view.normals.and_then(view.apart)
 
 
-def fit_key(view: "Snapshot", encoder: "PatchEncoder") -> str:
+def fit_key(view: "Snapshot", reader: "PatchReader") -> str:
     """Another one for all that would change what patches are compared with."""
     settings, normals = view.settings, everything(view)
     kind = _kind(view)
     by = {"lots": normals, "held_out": view.held}.get(kind)
     told = {
         "rules": RULES,
-        "fingerprint": encoder.fingerprint,
+        "fingerprint": reader.fingerprint,
         "method": settings.patches,
         "mask": settings.mask,
         "kind": kind,
@@ -181,28 +191,28 @@ def _digest(items: "Items", lots: tuple[str | None, ...] = ()) -> str:
     return told.hexdigest()
 
 
-def fit_of(project: "Project", view: "Snapshot", encoder: "PatchEncoder") -> Fit | None:
+def fit_of(project: "Project", view: "Snapshot", reader: "PatchReader") -> Fit | None:
     """The fit for this view; None before it was made, or where its file is missing or damaged.
 
     Raises:
         StorageError: STORAGE_FAILED where the file is there and cannot be read now.
     """
     with project.db.read() as db:
-        row = db.execute("SELECT * FROM patch_fits WHERE key = ?", (fit_key(view, encoder),)).fetchone()
+        row = db.execute("SELECT * FROM patch_fits WHERE key = ?", (fit_key(view, reader),)).fetchone()
     return _read_fit(project, row["id"], row["key"], row["file"], row["sha256"]) if row else None
 
 
-def cells_looked_at(encoder: "PatchEncoder", settings: "Settings") -> np.ndarray:
+def cells_looked_at(reader: "PatchReader", settings: "Settings") -> np.ndarray:
     """(rows, columns) bool: the patches that the mask leaves.
 
     Raises:
         Refused: MASK_HIDES_ALL.
     """
-    return some_left(looked_at(settings.mask, encoder.layout.grid, encoder.layout.grid))
+    return some_left(looked_at(settings.mask, reader.layout.grid, reader.layout.grid))
 
 
 def distance_map(
-    view: "Snapshot", encoder: "PatchEncoder", fit: Fit, image_id: int, load: Load, *, apart: Iterable[int] = ()
+    view: "Snapshot", reader: "PatchReader", fit: Fit, image_id: int, load: Load, *, apart: Iterable[int] = ()
 ) -> np.ndarray:
     """The distance map of any image of the project; of a normal against the others. NaN where the mask hides.
 
@@ -213,15 +223,15 @@ def distance_map(
     Raises:
         StorageError: PATCHES_DAMAGED.
     """
-    cells, patches = cells_looked_at(encoder, view.settings), load(image_id)
-    bank, _, without = bank_for(view, encoder, fit, image_id, load, apart=apart)
+    cells, patches = cells_looked_at(reader, view.settings), load(image_id)
+    bank, _, without = bank_for(view, reader, fit, image_id, load, apart=apart)
     if bank is None:
         return np.full(cells.shape, np.nan, np.float32)
     return bank.distance_map(patches, looked_at=cells, without=without)
 
 
 def bank_for(
-    view: "Snapshot", encoder: "PatchEncoder", fit: Fit, image_id: int, load: Load, *, apart: Iterable[int] = ()
+    view: "Snapshot", reader: "PatchReader", fit: Fit, image_id: int, load: Load, *, apart: Iterable[int] = ()
 ) -> tuple[PatchBank | None, np.ndarray, np.ndarray]:
     """The bank that an image is compared with, the image ids of its owners, and the owners that do not count.
 
@@ -243,7 +253,7 @@ def bank_for(
         near.append(one)
         if len(near) == NEAREST_NORMALS:
             break
-    bank = bank_of(maps, range(len(near)), cells_looked_at(encoder, view.settings)) if near else None
+    bank = bank_of(maps, range(len(near)), cells_looked_at(reader, view.settings)) if near else None
     return bank, np.array(near, np.int64), np.empty(0, np.int64)
 
 

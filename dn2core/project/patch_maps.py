@@ -21,6 +21,7 @@ from dn2core.project.stored import chunks, views
 
 if TYPE_CHECKING:
     from dn2core.features.patches import PatchEncoder
+    from dn2core.project.encoders import PatchReader
     from dn2core.project.project import Project
 
 FOLDER = "patches"
@@ -70,7 +71,7 @@ def save_maps(project: "Project", encoder: "PatchEncoder", maps: dict[int, np.nd
         )
 
 
-def load_patches(project: "Project", encoder: "PatchEncoder", image_id: int) -> np.ndarray:
+def load_patches(project: "Project", reader: "PatchReader", image_id: int) -> np.ndarray:
     """(rows, columns, dim) float32 patches of an image.
 
     Raises:
@@ -81,18 +82,18 @@ def load_patches(project: "Project", encoder: "PatchEncoder", image_id: int) -> 
         row = db.execute(
             "SELECT p.file, p.sha256, i.sha256 AS image FROM patch_maps p JOIN images i ON i.id = p.image_id"
             " WHERE p.image_id = ? AND p.fingerprint = ?",
-            (int(image_id), encoder.fingerprint),
+            (int(image_id), reader.fingerprint),
         ).fetchone()
     data = None
     if row is not None:
-        data = whole_bytes(by_hash(_root(project, encoder.fingerprint), row["image"], ".npy"), row["sha256"])
+        data = whole_bytes(by_hash(_root(project, reader.fingerprint), row["image"], ".npy"), row["sha256"])
     if data is None:
         with project.db.write() as db:
             db.execute(
-                "DELETE FROM patch_maps WHERE image_id = ? AND fingerprint = ?", (int(image_id), encoder.fingerprint)
+                "DELETE FROM patch_maps WHERE image_id = ? AND fingerprint = ?", (int(image_id), reader.fingerprint)
             )
         raise StorageError("PATCHES_DAMAGED")
-    return encoder.layout.unpack(np.load(io.BytesIO(data), allow_pickle=False))
+    return reader.layout.unpack(np.load(io.BytesIO(data), allow_pickle=False))
 
 
 def load_or_make(project: "Project", encoder: "PatchEncoder", image_id: int) -> np.ndarray:

@@ -21,9 +21,9 @@ from dn2core.project.patch_fits import (
     Fit,
     bank_for,
     distance_map,
-    encoder_of,
     everything,
     fit_of,
+    reader_of,
     scores_of,
     submit_patches,
 )
@@ -32,7 +32,7 @@ from dn2core.project.paths import below
 from dn2core.project.snapshot import snapshot
 
 if TYPE_CHECKING:
-    from dn2core.features.patches import PatchEncoder
+    from dn2core.project.encoders import PatchReader
     from dn2core.project.project import Project
     from dn2core.project.snapshot import Snapshot
 
@@ -160,9 +160,9 @@ def patch_heat(project: "Project", item_id: int) -> tuple[np.ndarray, float] | N
     at = everything(view).position(item_id)
     if at is None:
         return None
-    encoder = encoder_of(project, view.settings)
+    reader = reader_of(project, view.settings)
     try:
-        made = distance_map(view, encoder, fit, int(everything(view).image_ids[at]), _stored(project, encoder))
+        made = distance_map(view, reader, fit, int(everything(view).image_ids[at]), _stored(project, reader))
         return made, found.limit
     except StorageError:
         return None
@@ -177,13 +177,13 @@ def patch_matches(project: "Project", item_id: int) -> list[Match]:
     heat, fit = patch_heat(project, item_id), _fit(project, view)
     if heat is None or np.isnan(heat[0]).all():
         return []
-    encoder, normals = encoder_of(project, view.settings), everything(view)
+    reader, normals = reader_of(project, view.settings), everything(view)
     items = view.scored if view.scored.position(item_id) is not None else normals
     image_id = int(items.image_ids[items.position(item_id)])
-    load = _stored(project, encoder)
+    load = _stored(project, reader)
     try:
         patches = load(image_id)
-        bank, owners, without = bank_for(view, encoder, fit, image_id, load)
+        bank, owners, without = bank_for(view, reader, fit, image_id, load)
     except StorageError:
         return []
     if bank is None:
@@ -196,7 +196,7 @@ def patch_matches(project: "Project", item_id: int) -> list[Match]:
         owner = int(owners[bank.owners[at]])
         if owner in names and owner not in seen:
             seen.add(owner)
-            matches.append(Match(*names[owner], *_box(int(bank.cells[at]), encoder.layout.grid), distance))
+            matches.append(Match(*names[owner], *_box(int(bank.cells[at]), reader.layout.grid), distance))
     return matches
 
 
@@ -226,7 +226,7 @@ def _fit(project: "Project", view: "Snapshot") -> Fit | None:
     if view.settings.patches is None:
         return None
     try:
-        return fit_of(project, view, encoder_of(project, view.settings))
+        return fit_of(project, view, reader_of(project, view.settings))
     except DN2Error:  # the network has no maps, its weights are gone: the job that asks for them says so
         return None
 
@@ -286,15 +286,15 @@ def _chunk(folder: Path, name: str) -> np.ndarray:
 
 def _any_maps(project: "Project", view: "Snapshot") -> bool:
     """Whether the maps are there: with another encoder's turn all of them go, the results stay."""
-    fingerprint = encoder_of(project, view.settings).fingerprint
+    fingerprint = reader_of(project, view.settings).fingerprint
     with project.db.read() as db:
         return (
             db.execute("SELECT 1 FROM patch_maps WHERE fingerprint = ? LIMIT 1", (fingerprint,)).fetchone() is not None
         )
 
 
-def _stored(project: "Project", encoder: "PatchEncoder") -> Load:
-    return lambda image_id: load_patches(project, encoder, image_id)
+def _stored(project: "Project", reader: "PatchReader") -> Load:
+    return lambda image_id: load_patches(project, reader, image_id)
 
 
 def _box(cell: int, grid: int) -> tuple[float, float, float, float]:

@@ -100,7 +100,7 @@ def test_nothing_of_it_is_asked_where_patches_are_not_looked_at(project, store, 
     def never(*_):
         raise AssertionError("asked for")
 
-    for name in ("encoder_of", "fit_of"):
+    for name in ("reader_of", "fit_of"):
         monkeypatch.setattr(patches, name, never)
     project.change_settings(k=3)
     run_pending(store)
@@ -535,6 +535,26 @@ def test_an_error_that_passes_deletes_nothing_and_makes_nothing_anew(looked, sto
     for one, before in zip((item, normal), heat, strict=True):
         np.testing.assert_array_equal(patch_heat(looked, one)[0], before)
     assert encoders["efficientnet_lite0", 1].encoded == 18
+
+
+def test_where_weights_are_missing_all_that_is_stored_is_read(looked, store, monkeypatch):
+    """No page waits for a download: the worker alone asks for the network."""
+    view, expected = looked.snapshot(), seen(looked)
+    items = [int(view.scored.ids[3]), int(view.normals.ids[0])]
+    before = [(patch_heat(looked, one)[0], patch_matches(looked, one)) for one in items]
+
+    def fetching(*_):
+        raise AssertionError("would be downloaded")
+
+    monkeypatch.setattr(patch_fits, "patch_encoder_for", fetching)
+    for kept in (patches._views, patches._chunk, patch_fits._load_fit):
+        getattr(kept, "cache_clear", getattr(kept, "clear", None))()
+    looked.change_settings(k=3)
+    give(looked, "scored", [("late.png", part(300))])
+    np.testing.assert_array_equal(seen(looked).scores, expected.scores)
+    for one, (heat, matches) in zip(items, before, strict=True):
+        np.testing.assert_array_equal(patch_heat(looked, one)[0], heat)
+        assert patch_matches(looked, one) == matches
 
 
 @pytest.mark.parametrize("method", ["bank", "nearest"])
