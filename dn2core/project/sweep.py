@@ -25,7 +25,7 @@ def sweep(store: Store) -> None:
 
 
 def _sweep_project(project: Project) -> None:
-    for place in ("originals/*", "thumbs/*", "patches/*/*"):
+    for place in ("originals/*", "thumbs/*", "patches/*/*", "jiggles"):
         _remove(project.folder.glob(f"{place}/{TEMPORARY}*"), UNFINISHED_SECONDS)
     with project.db.read() as db:
         tables = ("chunks", "maps", "comparisons", "reductions", "patch_fits", "patch_results")

@@ -130,6 +130,7 @@ def test_leftovers_are_swept_and_nothing_else(store, fake_encoder, picture):
         project.folder / "maps" / "0123.npz",
         project.folder / "vectors" / f"{fsio.TEMPORARY}x",
         next((project.folder / "originals").iterdir()) / f"{fsio.TEMPORARY}x",
+        project.folder / "jiggles" / f"{fsio.TEMPORARY}x",
         store.root / ".making-0" / "project.sqlite",
     ]
     for path in leftovers:
