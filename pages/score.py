@@ -16,7 +16,7 @@ from pages.parts.capture_gallery import corner_marks
 from pages.parts.capture_words import ICON, why
 from pages.parts.charts import score_histogram
 from pages.parts.deliveries import deliveries
-from pages.parts.detail import open_detail
+from pages.parts.detail import open_wanted
 from pages.parts.feedback import label_word, marks
 from pages.parts.header import empty_state, few_normals, moment, need_project, problem, project_header
 from pages.parts.impact import changed_normals
@@ -25,9 +25,8 @@ from pages.parts.jobs import job_panel, last_failure
 from pages.parts.limits import refusal
 from pages.parts.links import go
 from pages.parts.look import ICONS, percent, plot_config, raw, verdict
-from pages.parts.opened import wanted_image
 from pages.parts.report_button import report_button
-from pages.parts.results import cells, judged_item, most_unusual_first
+from pages.parts.results import cells, most_unusual_first
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import distinct, language, md, number, t, tn
 from pages.parts.widgets import put
@@ -64,12 +63,8 @@ def score() -> None:
     captures = taken(project, shown)
     odd = captures.scored_with_findings()
     positions = most_unusual_first(judged.scores, filters.matching(chosen, shown, judged, said, odd))
-    wanted = wanted_image()
-    if wanted is not None and judged_item(shown, judged, wanted) is not None:
-        open_detail(project, shown, wanted, shown.scored.ids[positions].tolist(), judged)
+    if open_wanted(project, shown, shown.scored.ids[positions].tolist()):
         return
-    if wanted is not None:
-        problem("NOT_FOUND", {"what": t("The image")})
     places = patch_view(project, shown)
     with right.container(horizontal=True, horizontal_alignment="right"):
         report_button(project, shown, judged)
