@@ -52,8 +52,7 @@ def drawn(value: float, limit: float) -> tuple[int, ...]:
 
 @pytest.mark.parametrize(
     ("value", "colour"),
-    [(0, "#0072B2"), (1, "#0072B2"), (1.5, "#88B0D2"), (2, "#EEEEEE"), (2.5, "#E7A98A")]
-    + [(3, "#D55E00"), (400, "#D55E00")],
+    [(0, "#0072B2"), (1, "#0072B2"), (2, "#EEEEEE"), (2.5, "#E7A98A"), (3, "#D55E00"), (400, "#D55E00")],
 )
 def test_the_middle_of_the_scale_is_the_limit_and_its_ends_lie_half_a_limit_away(value, colour):
     assert drawn(value, 2.0)[:3] == rgb(colour)
