@@ -5,7 +5,7 @@ import streamlit as st
 
 from dn2core.explore.modes import FOUND
 from dn2core.project.patch_fits import submit_patches
-from dn2core.project.patches import patch_view
+from dn2core.project.patches import patch_view, stopped
 from pages.parts.browse import browse
 from pages.parts.detail import open_wanted
 from pages.parts.header import empty_state, need_project, project_header
@@ -64,7 +64,11 @@ def _not_ready(project, shown, busy: bool) -> None:
 
 
 def _compare_button(project) -> None:
-    st.button(t("Compare them now"), key="dn2_where_go_on", type="primary", on_click=submit_patches, args=(project,))
+    words = t("Compare them now")
+    if stopped(project):
+        st.caption(t("Looking at places was stopped. What was finished by then is kept."))
+        words = t("Go on")
+    st.button(words, key="dn2_where_go_on", type="primary", on_click=submit_patches, args=(project,))
 
 
 def _found(project, shown, found, busy: bool) -> bool:
@@ -119,7 +123,7 @@ def _answer(judged, found, by: np.ndarray) -> None:
         st.caption(
             t(
                 "About {share} of good parts like the normals are flagged by a place (between {low} and {high}; limit"
-                " {limit}, set by {n} good parts). Those that either mode flags are up to the sum of both.",
+                " {limit}, set by {n} good parts). Both modes together flag at most the sum of their shares.",
                 share=percent(100 * ahead.expected),
                 low=percent(100 * ahead.low),
                 high=percent(100 * ahead.high),

@@ -1,6 +1,8 @@
 """What the patches say of scored images, beside what the whole images say; made by `patch_fits`, read here."""
 
+import hashlib
 import io
+import json
 import math
 import threading
 from collections import OrderedDict
@@ -16,12 +18,15 @@ from dn2core.detect.patches import NEIGHBOURS, Load
 from dn2core.detect.verdicts import percentile_among
 from dn2core.errors import DN2Error, StorageError
 from dn2core.features.patches import patch_layout, smallest_seen, view_side
+from dn2core.project.catalogue import write_meta
+from dn2core.project.jobs import KEPT
 from dn2core.project.patch_fits import (
     FOLDER,
     Fit,
     bank_for,
     distance_map,
     everything,
+    fit_key,
     fit_of,
     reader_of,
     scores_of,
@@ -138,9 +143,39 @@ def due(project: "Project", view: "Snapshot") -> bool:
 
 
 def ask_for_patches(project: "Project", view: "Snapshot") -> None:
-    """Have a worker make what is missing; nothing where patches are not looked at."""
-    if due(project, view):
-        submit_patches(project)
+    """Have a worker make what is missing; nothing where patches are not looked at.
+
+    What was stopped or failed is not begun again by this, unless something else is to be done now.
+    """
+    if not due(project, view):
+        return
+    wanted = _to_be_done(view)
+    with project.db.read() as db:
+        asked = db.execute("SELECT value FROM meta WHERE key = 'patches_asked'").fetchone()
+    if asked and json.loads(asked["value"]) == wanted and _ended(project) in ("cancelled", "failed"):
+        return
+    with project.db.write() as db:
+        write_meta(db, patches_asked=wanted)
+    submit_patches(project)
+
+
+def stopped(project: "Project") -> bool:
+    """Whether a person stopped the looking at patches, and nobody asked for it again since."""
+    return _ended(project) == "cancelled"
+
+
+def _ended(project: "Project") -> str | None:
+    """How the last job ended; None while there is another one, and before the first."""
+    if any(job.kind == "patches" and not job.cancelling for job in project.jobs.active(project.id)):
+        return None
+    return next((job.state for job in project.jobs.recent(project.id, KEPT) if job.kind == "patches"), None)
+
+
+def _to_be_done(view: "Snapshot") -> str:
+    """Another one where the fit or the images to compare are others; known without any weights."""
+    settings = view.settings
+    images = hashlib.sha256(np.sort(view.scored.image_ids).astype("<i8").tobytes()).hexdigest()
+    return f"{fit_key(view, f'{settings.backbone}, {settings.tiles}')} {images}"
 
 
 def patch_heat(project: "Project", item_id: int) -> tuple[np.ndarray, float] | None:

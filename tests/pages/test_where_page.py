@@ -63,11 +63,6 @@ def kinds(project) -> np.ndarray:
     return found_by(view.judge().flagged, patch_view(project, view).flagged)
 
 
-def test_each_of_two_modes_finds_an_image_or_not():
-    whole, patches = np.array([1, 0, 1, 0], bool), np.array([1, 1, 0, 0], bool)
-    assert found_by(whole, patches).tolist() == list(FOUND) == ["both", "patches", "whole", "neither"]
-
-
 def test_without_normals_the_way_leads_there(store):
     assert "No normals yet" in words(where(store.create("Empty")))
 
@@ -121,7 +116,7 @@ def test_the_answer_and_its_images_most_unusual_place_first(looked, galleries):
     assert f"limit {raw(found.limit)}, set by 14 good parts" in words(at)
     order = np.argsort(-found.scores, kind="stable")
     assert galleries["ids"] == view.scored.ids[order].tolist()
-    assert f"place {found.multiples[order[0]]:.2f} x" in galleries["captions"][0]
+    assert galleries["captions"][0].replace("\u00a0", " ").startswith(f"{found.multiples[order[0]]:.2f} x · ")
     assert galleries["tones"][:2] == ["reject", "reject"]
 
 
@@ -173,6 +168,19 @@ def test_what_is_not_compared_yet_is_said_and_offered(looked, store, galleries):
     at.button(key="dn2_where_go_on").click().run()
     run_pending(store)
     assert "not compared yet" not in words(at.run())
+
+
+def test_what_was_stopped_is_said_and_goes_on(looked, store):
+    looked.change_settings(tiles=2)
+    at = where(looked)
+    at.button(key=next(key for key in keys(at) if key.startswith("dn2_stop_"))).click().run()
+    assert "Looking at places was stopped" in words(at) and at.button(key="dn2_where_go_on").label == "Go on"
+    looked.change_settings(k=3)
+    assert "Looking at places was stopped" in words(at.run())
+    at.button(key="dn2_where_go_on").click().run()
+    assert "was stopped" not in words(at)
+    run_pending(store)
+    assert "flagged by a place" in words(at.run())
 
 
 def test_a_lost_picture_is_said_and_not_offered(project, store):

@@ -16,11 +16,12 @@ from dn2core.errors import Refused
 from dn2core.project import patch_fits, patch_maps, patches, run_pending
 from dn2core.project.cleaning import drop_normals
 from dn2core.project.events import history
+from dn2core.project.labels import set_label
 from dn2core.project.lots import lots_from_pattern
 from dn2core.project.normals import add_normals, hold_out, remove_normals
 from dn2core.project.patch_fits import encoder_of, fit_of, submit_patches
 from dn2core.project.patch_maps import load_patches
-from dn2core.project.patches import due, patch_heat, patch_matches, patch_view, plans
+from dn2core.project.patches import due, patch_heat, patch_matches, patch_view, plans, stopped
 from dn2core.project.reductions import METHODS, submit_reduction
 from dn2core.project.snapshot import past_snapshot
 from dn2core.project.sweep import sweep
@@ -638,6 +639,49 @@ def test_a_stopped_job_leaves_what_was_there(looked, store):
     looked.change_settings(tiles=1)
     assert seen(looked).pending == 0 and not waiting(store)
     np.testing.assert_array_equal(looked.snapshot().judge().scores, judged.scores)
+
+
+def test_what_was_stopped_stays_so_until_it_is_asked_for_or_something_else_is_to_be_done(looked, store):
+    looked.change_settings(tiles=2)
+    (job,) = [one for one in store.jobs.active() if one.kind == "patches"]
+    assert not stopped(looked)
+    store.jobs.cancel(job.id)
+    assert stopped(looked)
+    item = int(looked.snapshot().scored.ids[0])
+    for unrelated in (
+        lambda: looked.change_settings(k=3),
+        lambda: looked.change_settings(budget=0.2),
+        lambda: lots_from_pattern(looked, "(L?)_*"),
+        lambda: set_label(looked, item, "defect", author="Ada"),
+    ):
+        unrelated()
+        assert waiting(store) == [] and stopped(looked) and due(looked, looked.snapshot())
+    submit_patches(looked)
+    assert waiting(store) == ["patches"] and not stopped(looked)
+
+
+@pytest.mark.parametrize("change", ["images", "normals", "settings"])
+def test_what_was_stopped_is_asked_for_again_where_something_else_is_to_be_done(looked, store, change):
+    looked.change_settings(tiles=2)
+    store.jobs.cancel(next(one.id for one in store.jobs.active() if one.kind == "patches"))
+    if change == "images":
+        give(looked, "scored", [("late.png", part(300))])
+        run_job(store, store.jobs.claim("compute"))
+    elif change == "normals":
+        remove_normals(looked, looked.snapshot().normals.ids[:1].tolist())
+    else:
+        looked.change_settings(mask=(TOP_HALF,))
+    assert waiting(store) == ["patches"] and not stopped(looked)
+
+
+def test_what_failed_is_not_tried_again_by_a_change_of_something_else(looked, store):
+    thin = ("only", ((0.01, 0.0), (0.05, 0.0), (0.05, 1.0), (0.01, 1.0)))
+    looked.change_settings(mask=(thin,))
+    run_pending(store)
+    looked.change_settings(k=3)
+    assert jobs(store)[0] == ("failed", "MASK_HIDES_ALL") and waiting(store) == [] and not stopped(looked)
+    looked.change_settings(mask=(TOP_HALF,))
+    assert waiting(store) == ["patches"]
 
 
 def test_a_mask_that_hides_every_cell_is_a_sentence(looked, store):
