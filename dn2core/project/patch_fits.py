@@ -35,6 +35,7 @@ from dn2core.errors import NotFound, StorageError
 from dn2core.project import fsio
 from dn2core.project.encoders import patch_encoder_for, patch_reader_for
 from dn2core.project.jobs import Job
+from dn2core.project.patch_cost import Pace, note_pace
 from dn2core.project.patch_maps import drop_others, encode_missing, load_or_make, whole_bytes, with_maps
 from dn2core.project.paths import below
 from dn2core.project.progress import Progress
@@ -97,11 +98,13 @@ def run(project: "Project", job: Job, progress: Progress) -> None:
         if view.settings.patches is None:
             return
         encoder = encoder_of(project, view.settings)
-        if (state := (fit_key(view, encoder), view.generation)) == done:
+        if (state := (fit_key(view, encoder.fingerprint), view.generation)) == done:
             break
+        watched = _Watched(progress, project, view)
         with suppress(_Outdated):
-            _bring_up(project, view, encoder, _Watched(progress, project, view))
+            _bring_up(project, view, encoder, watched)
             done = state
+        note_pace(project, view.settings, watched.pace)
 
 
 def _bring_up(project: "Project", view: "Snapshot", encoder: "PatchEncoder", progress: Progress) -> None:
@@ -118,11 +121,20 @@ class _Outdated(Exception):
 
 
 class _Watched:
-    """Progress that also looks, now and then, whether what is being made is still asked for."""
+    """Progress that measures the pace, and looks now and then whether what is being made is still asked for."""
 
     def __init__(self, progress: Progress, project: "Project", view: "Snapshot"):
         self._progress, self._project, self._view = progress, project, view
         self._looked = time.monotonic()
+        self.pace = Pace()
+
+    def stage(self, name: str, **counted: int) -> None:
+        self.pace.begin(name)
+        self._progress.stage(name, **counted)
+
+    def advance(self, count: int = 1) -> None:
+        self.pace.advance(count)
+        self._progress.advance(count)
 
     def __getattr__(self, name: str):
         return getattr(self._progress, name)
@@ -160,14 +172,14 @@ def everything(view: "Snapshot") -> "Items":
     return view.normals.and_then(view.apart)
 
 
-def fit_key(view: "Snapshot", reader: "PatchReader") -> str:
-    """Another one for all that would change what patches are compared with."""
+def fit_key(view: "Snapshot", fingerprint: str) -> str:
+    """Another one for all that would change what patches are compared with, by the encoder of this fingerprint."""
     settings, normals = view.settings, everything(view)
     kind = _kind(view)
     by = {"lots": normals, "held_out": view.held}.get(kind)
     told = {
         "rules": RULES,
-        "fingerprint": reader.fingerprint,
+        "fingerprint": fingerprint,
         "method": settings.patches,
         "mask": settings.mask,
         "kind": kind,
@@ -198,7 +210,7 @@ def fit_of(project: "Project", view: "Snapshot", reader: "PatchReader") -> Fit |
         StorageError: STORAGE_FAILED where the file is there and cannot be read now.
     """
     with project.db.read() as db:
-        row = db.execute("SELECT * FROM patch_fits WHERE key = ?", (fit_key(view, reader),)).fetchone()
+        row = db.execute("SELECT * FROM patch_fits WHERE key = ?", (fit_key(view, reader.fingerprint),)).fetchone()
     return _read_fit(project, row["id"], row["key"], row["file"], row["sha256"]) if row else None
 
 
@@ -284,9 +296,19 @@ def _kind(view: "Snapshot") -> str:
     return "leave_one_out"
 
 
+def limit_images(view: "Snapshot") -> int:
+    """How many good parts set the limit."""
+    good = view.held if _kind(view) == "held_out" else _compared_with(view)
+    return min(len(good), _calibrated(view))
+
+
+def _compared_with(view: "Snapshot") -> "Items":
+    """The normals of a fit: SPADE's nearest ones are those that whole images are compared with."""
+    return everything(view) if view.settings.patches == "bank" else view.normals
+
+
 def _make_fit(project: "Project", view: "Snapshot", encoder: "PatchEncoder", progress: Progress) -> Fit:
-    # SPADE's nearest normals are those that whole images are compared with.
-    items = everything(view) if view.settings.patches == "bank" else view.normals
+    items = _compared_with(view)
     cells = cells_looked_at(encoder, view.settings)
     with project.db.read() as db:
         there = with_maps(db, encoder.fingerprint, items.image_ids)
@@ -305,9 +327,8 @@ def _make_fit(project: "Project", view: "Snapshot", encoder: "PatchEncoder", pro
             cells,
             tell=_teller(progress, 2 * len(normals)),
         )
-    fit = Fit(
-        0, fit_key(view, encoder), view.settings.patches, bank, normals, normals[:0], np.empty(0), None, _kind(view)
-    )
+    key = fit_key(view, encoder.fingerprint)
+    fit = Fit(0, key, view.settings.patches, bank, normals, normals[:0], np.empty(0), None, _kind(view))
     reference, lots = _reference(view, fit, held)
     progress.stage("setting the limit", total=len(reference))
     scores = []

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from dn2core.errors import DN2Error, StorageError
+from dn2core.project.patch_cost import STEPS
 from pages.parts.header import problem
 from pages.parts.service import current_project, store
 from pages.parts.text import md, number, sentence, t
@@ -139,12 +140,19 @@ def progress(job, *, brief: bool = False) -> str:
         return stage(job)
     parts = [t("{done} of {total}", done=number(job.done), total=number(job.total))]
     if job.kind == "patches":  # it has several steps, each with a count of its own
-        parts.insert(0, stage(job))
+        parts.insert(0, stage(job) if brief else _step(job))
     if not brief and job.rate and job.kind in ("intake", "reencode"):
         parts.append(t("{rate} images/s", rate=number(job.rate, 0 if job.rate >= 10 else 1)))
     if job.seconds_left is not None and job.done < job.total:
         parts.append(t("{time} left", time=duration(job.seconds_left)))
     return " · ".join(parts)
+
+
+def _step(job) -> str:
+    if job.stage not in STEPS:
+        return stage(job)
+    n = number(STEPS.index(job.stage) + 1)
+    return t("step {n} of {all}: {what}", n=n, all=number(len(STEPS)), what=stage(job))
 
 
 def stage(job) -> str:

@@ -15,6 +15,7 @@ from pages.parts.look import percent
 from pages.parts.routes import url
 from pages.parts.service import past
 from pages.parts.text import md, show, t
+from pages.parts.where_cost import cost_caption
 
 DRAFTS = "dn2_mask_drafts"  # what is drawn and not applied, by project
 NORMALS = 12  # to choose from
@@ -47,7 +48,7 @@ def mask_panel(project, shown) -> None:
         if fixed:
             st.caption(t("The mask is changed in the present state only."))
         else:
-            _actions(project, shapes, saved)
+            _actions(project, shown, shapes)
 
 
 def _normal(project, shown) -> tuple[int, str]:
@@ -117,9 +118,11 @@ def _looked_at(shapes: Mask, saved: Mask) -> None:
     )
 
 
-def _actions(project, shapes: Mask, saved: Mask) -> None:
-    """Apply, and the ways back; nothing that hides everything can be applied."""
-    hides = _hides_all(shapes)
+def _actions(project, shown, shapes: Mask) -> None:
+    """What it takes, Apply, and the ways back; nothing that hides everything can be applied."""
+    saved, hides = shown.settings.mask, _hides_all(shapes)
+    if shapes != saved and hides is None and shown.settings.patches is not None:
+        cost_caption(project, shown, {"mask": shapes})
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_mask_row"):
         if st.button(
             t("Apply"),

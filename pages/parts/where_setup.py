@@ -14,6 +14,7 @@ from pages.parts.look import megabytes
 from pages.parts.mask import mask_panel
 from pages.parts.service import past
 from pages.parts.text import md, number, t
+from pages.parts.where_cost import cost_caption
 
 
 def begin(project, shown) -> None:
@@ -32,13 +33,15 @@ def begin(project, shown) -> None:
     if found is None:
         return
     tiles = _tiles(project, found, 1)
+    changes = {"patches": PATCHES[0], "tiles": tiles}
+    cost_caption(project, shown, changes)
     st.button(
         t("Look at places"),
         key="dn2_where_begin",
         type="primary",
         icon=":material/center_focus_weak:",
         on_click=_apply,
-        args=(project, {"patches": PATCHES[0], "tiles": tiles}),
+        args=(project, changes),
     )
     _told()
 
@@ -55,7 +58,7 @@ def setup(project, shown) -> None:
     with st.expander(t("How finely, and compared with what"), icon=":material/grid_4x4:", key="dn2_where_how"):
         found = _plans(project, shown)
         if found is not None:
-            _change(project, shown.settings, found)
+            _change(project, shown, found)
         st.button(
             t("Look at the whole image alone"),
             key="dn2_where_end",
@@ -66,7 +69,8 @@ def setup(project, shown) -> None:
         )
 
 
-def _change(project, settings, found: list) -> None:
+def _change(project, shown, found: list) -> None:
+    settings = shown.settings
     tiles = _tiles(project, found, settings.tiles)
     method = st.radio(
         t("Compared with"),
@@ -81,10 +85,13 @@ def _change(project, settings, found: list) -> None:
         ),
     )
     changed = {"tiles": tiles, "patches": method}
+    same = (tiles, method) == (settings.tiles, settings.patches)
+    if not same:
+        cost_caption(project, shown, changed)
     st.button(
         t("Apply"),
         key="dn2_where_apply",
-        disabled=(tiles, method) == (settings.tiles, settings.patches),
+        disabled=same,
         on_click=_apply,
         args=(project, changed),
     )

@@ -5,10 +5,14 @@ import pytest
 
 from dn2core.explore.modes import FOUND, found_by
 from dn2core.project import run_pending
+from dn2core.project.catalogue import write_meta
 from dn2core.project.events import history
+from dn2core.project.patch_cost import STEPS
 from dn2core.project.patches import patch_view
 from dn2core.project.snapshot import snapshot
+from pages.parts.jobs import progress
 from pages.parts.look import raw
+from pages.parts.where_found import both_modes
 from tests.pages.app import give, opened, texts
 from tests.patch_stand_in import part, use_fake_patches
 
@@ -204,6 +208,39 @@ def test_another_comparison_is_applied_and_it_is_switched_off(looked, store):
     assert looked.settings().patches is None and "dn2_where_begin" in keys(at)
 
 
+def test_what_it_takes_is_told_before(project, store):
+    assert "It takes: features of 19 images to take" in words(where(project))
+    project.change_settings(patches="bank", budget=0.1)
+    run_pending(store)
+    at = where(project)
+    assert "It takes" not in words(at)
+    at.radio(key=f"dn2_where_tiles_1_{project.id}").set_value(2).run()
+    said = words(at)
+    assert "It takes: features of 19 images to take, 14 normals to compare with each other" in said
+    assert "5 scored images to compare. How long, is told once it runs" in said
+    with project.db.write() as db:
+        names = (STEPS[0], *(f"{step}, bank" for step in STEPS[1:]))
+        write_meta(db, patches_pace=dict.fromkeys(names, 1.0))
+    seconds = 4 * 19 + (576 / 320) ** 2 * (28 + 14 + 5)
+    assert f"About {round(seconds / 60)} min, at the speed of the last time" in words(at.run())
+    project.change_settings(tiles=2)
+    run_pending(store)
+    at = where(project)
+    at.radio(key=f"dn2_where_tiles_2_{project.id}").set_value(1).run()
+    assert "It takes: features of 19 images to take. About" in words(at)  # the rest is kept from before
+    at.radio(key="dn2_where_method").set_value("nearest").run()
+    assert "14 normals to compare" in words(at)
+
+
+def test_the_step_of_the_work_is_told(project, store):
+    project.change_settings(patches="bank")
+    job = store.jobs.claim("comparison")
+    store.jobs.report(job.id, stage="choosing patches", done=7, total=28, rate=0.1)
+    (job,) = [one for one in store.jobs.active() if one.kind == "patches"]
+    assert progress(job).startswith("step 2 of 4: choosing places of the normals · 7 of 28")
+    assert progress(job, brief=True).startswith("choosing places")
+
+
 def test_a_state_of_the_past_changes_nothing(looked, store, galleries):
     on, before = history(looked, newest=1)[0].id, history(looked, kinds=("delivery",))[0].id
     give(looked, "scored", [part(300)], name="late.png")
@@ -237,3 +274,20 @@ def test_hostile_names_are_shown_as_they_are(store, fake_encoder, galleries):
     run_pending(store)
     where(project)
     assert galleries["details"] == ["<b>*x*</b>0.png"]
+
+
+def test_the_chart_shows_every_image_and_both_limits(looked):
+    view = snapshot(looked)
+    judged, found = view.judge(), patch_view(looked, view)
+    figure = both_modes(view, judged, found)
+    assert sum(len(trace.x) for trace in figure.data) == 5
+    for axis, multiples in (
+        (figure.layout.xaxis, judged.scores / judged.limit),
+        (figure.layout.yaxis, found.multiples),
+    ):
+        low, high = axis.range
+        assert low < min(1, *multiples) and high > min(4, max(1, *multiples))
+    assert [one.text for one in figure.layout.annotations] == [
+        f"limit {raw(judged.limit)}",
+        f"limit {raw(found.limit)}",
+    ]
