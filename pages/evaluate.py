@@ -3,8 +3,10 @@
 import numpy as np
 import streamlit as st
 
+from dn2core.explore.modes import both_by_labels
 from dn2core.project.evaluate import evaluation, in_cell
 from dn2core.project.labels import labels, labels_of
+from dn2core.project.patches import patch_view
 from pages.parts.browse import browse
 from pages.parts.detail import open_detail
 from pages.parts.enough import enough, lonely_ids
@@ -18,6 +20,7 @@ from pages.parts.opened import wanted_image
 from pages.parts.results import cells, judged_item
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import language, t, tn
+from pages.parts.where_beside import beside, places_may_find_more
 
 
 def evaluate() -> None:
@@ -133,6 +136,7 @@ def _evaluated(project, shown, judged, marks, chosen, key: str) -> None:
         with st.container(width=430, gap="small"):
             confusion_table(found, limited, chosen)
     left_out(found)
+    _by_places(project, shown, judged, found, marks, key)
     charts(found, judged)
     if not limited:
         return
@@ -148,6 +152,27 @@ def _evaluated(project, shown, judged, marks, chosen, key: str) -> None:
         if len(positions):
             st.markdown(f"##### {title}")
             _gallery(project, shown, judged, positions, key=f"dn2_{name}", stamp=(key, name))
+
+
+def _by_places(project, shown, judged, found, marks, key: str) -> None:
+    """What places find beside the whole image; where they are not looked at and defects are missed, the way there."""
+    if shown.settings.patches is None:
+        if found.confusion.misses and not past():
+            places_may_find_more()
+        return
+    patches = patch_view(project, shown)
+    if patches is None or patches.limit != patches.limit or judged.limit != judged.limit:
+        return
+    both = _both(shown, judged, patches, marks, repr((key, patches.key)))
+    if both.defects.of or both.good.of:
+        beside(both)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _both(_shown, _judged, _patches, _marks, key: str):
+    return both_by_labels(
+        _judged.scores, _judged.flagged, _patches.scores, _patches.flagged, _marks, _shown.same_as_normal
+    )
 
 
 def _gallery(project, shown, judged, positions, *, key: str, stamp: tuple) -> None:

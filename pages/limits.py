@@ -40,6 +40,7 @@ from pages.parts.opened import wanted_image
 from pages.parts.results import judged_item, most_unusual_first, turned_cells
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import md, number, show, t, tn
+from pages.parts.where_beside import about_the_whole
 from pages.parts.widgets import put
 
 BEFORE = "dn2_limits_before"  # (project id, settings that were in use before Apply)
@@ -80,6 +81,9 @@ def limits() -> None:
         problem("NOT_FOUND", {"what": t("The image")})
     known = labels_of(shown.scored, labels(project))
     _answer(shown, before, after, known)
+    about_the_whole(
+        shown, t("These limits are of the whole image. Places keep the same budget by a limit of their own: see Where.")
+    )
     _refused(saved, after, _table(shown, draft.settings.calibration).reference.lots)
     left, right = st.columns([2, 3], gap="large")
     with left:

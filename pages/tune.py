@@ -39,6 +39,7 @@ from pages.parts.tune_draft import (
     shows_more_than_k,
     try_out,
 )
+from pages.parts.where_beside import about_the_whole
 
 BEFORE = "dn2_before_apply"
 
@@ -78,6 +79,7 @@ def tune() -> None:
         problem("NOT_FOUND", {"what": t("The image")})
     known = labels(project)
     marks = labels_of(shown.scored, known)
+    about_the_whole(shown, t("k and the score are of the whole image. Places have a limit of their own: see Where."))
     several = trial.table.k_max > 1 and len(trial.scored) > 0 and not unknown
     # The slider need not wait for the comparison of every k; a line keeps the place of what comes of it.
     spot = st.empty() if several else None

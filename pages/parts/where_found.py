@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dn2core.explore.modes import FOUND, found_by
-from pages.parts.look import NORMAL, REJECT, REVIEW, SELECTED, dark, raw, template
+from pages.parts.look import NORMAL, REJECT, REVIEW, SELECTED, raw, template
 from pages.parts.results import Cells, percents
 from pages.parts.text import number, plain, show, t
 
@@ -43,9 +43,8 @@ def mode_cells(shown, judged, patches, positions: np.ndarray) -> Cells:
         places = [t("{value} x", value=number(one, 2)) for one in multiples[positions].tolist()]
     else:
         places = [raw(one) for one in patches.scores[positions].tolist()]
-    words = t("place {place} · whole {whole}", place="{place}", whole="{whole}")
     captions = [
-        words.format(place=t("not compared") if score != score else place, whole=share)
+        f"{t('not compared') if score != score else place} · {share}"
         for place, share, score in zip(
             places, percents(judged.percentiles[positions]), patches.scores[positions].tolist(), strict=True
         )
@@ -81,9 +80,11 @@ def both_modes(shown, judged, patches, *, height: int = 380) -> go.Figure:
             hoverinfo="text" if names else "skip",
             customdata=shown.scored.ids[here],
         )
-    line = {"color": "#BBBBBB" if dark() else "#555555", "width": 1, "dash": "dash"}
-    figure.add_vline(1, line=line)
-    figure.add_hline(1, line=line)
+    style = {"line": {"color": REJECT, "width": 1.5, "dash": "dash"}}
+    for add, limit in ((figure.add_vline, judged.limit), (figure.add_hline, patches.limit)):
+        add(
+            1, annotation={"text": t("limit {value}", value=raw(limit)), "font": {"color": REJECT, "size": 12}}, **style
+        )
     figure.update_layout(
         template=template(),
         height=height,
@@ -94,10 +95,17 @@ def both_modes(shown, judged, patches, *, height: int = 380) -> go.Figure:
     )
     figure.update_xaxes(
         title=t("whole image: score in units of its limit ({top} and more at the edge)", top=number(_TOP)),
-        rangemode="tozero",
+        range=_span(whole),
     )
-    figure.update_yaxes(title=t("most unusual place: score in units of its limit"), rangemode="tozero")
+    figure.update_yaxes(title=t("most unusual place: score in units of its limit"), range=_span(place))
     return figure
+
+
+def _span(multiples: np.ndarray) -> tuple[float, float]:
+    """Of an axis: all images and the limit, with air around. Good parts lie close below the limit, not near 0."""
+    shown = np.append(np.minimum(multiples[np.isfinite(multiples)], _TOP), 1)
+    air = max(0.1 * np.ptp(shown), 0.05)
+    return float(shown.min() - air), float(shown.max() + air)
 
 
 def _drawn(judged, patches) -> np.ndarray:
