@@ -12,6 +12,8 @@ from PIL import Image
 from scipy.ndimage import binary_dilation
 from sklearn.metrics import roc_auc_score
 
+from dn2core.detect.capture import Finding, Taken
+from dn2core.explore.fashion_mnist import FashionMNIST, as_rgb
 from dn2core.features.patches import Layout
 from tests.conftest import FakeEncoder
 
@@ -229,6 +231,133 @@ def test_a_coreset_is_chosen_once_for_all_sizes(script):
         ["greedy coreset", 60],
     ]
     assert all(seconds > 0 and 0 <= image <= 1 and 0 <= pixel <= 1 for *_, seconds, image, pixel in rows)
+
+
+@pytest.fixture
+def clothes(monkeypatch):
+    """clothes(module): it finds 24 pictures of each class in place of Fashion-MNIST, 8 of them for tests."""
+
+    def drawn(count, seed):
+        rng = np.random.default_rng(seed)
+        labels = rng.permutation(np.repeat(np.arange(10), count)).astype(np.uint8)
+        images = np.zeros((len(labels), 28, 28))
+        images[:, 6:22, 6:22] = rng.normal(120, 10, (len(labels), 16, 16)) + 5 * labels[:, None, None]
+        return images.clip(0, 255).astype(np.uint8), labels
+
+    data = FashionMNIST(*drawn(16, 0), *drawn(8, 1))
+    return lambda module: monkeypatch.setattr(module, "load_idx", lambda folder: data)
+
+
+def test_faults_change_what_they_say(script):
+    capture, rng = script("capture"), np.random.default_rng(0)
+    good = np.zeros((160, 160, 3), np.float32)
+    good[40:120, 50:90] = (200, 100, 50)
+    made = {name: one.change(good, rng) for name, one in capture.FAULTS.items()}
+    assert np.allclose(made["lamp off (1/50 of the light)"], 0.02 * good)
+    assert made["half of the contrast"].mean() == pytest.approx(good.mean(), rel=1e-3)
+    assert made["half of the contrast"].std() == pytest.approx(good.std() / 2, rel=1e-3)
+    assert made["10 % more red"][60, 60].tolist() == pytest.approx([220, 100, 50])
+    edges = [np.abs(np.diff(made[f"defocus, {pixels} px"][80, :, 0])).max() for pixels in (1, 2, 4)]
+    # A blurred step is steepest by its height over the width of the Gaussian.
+    assert edges == pytest.approx([200 / (2 * np.pi) ** 0.5 / pixels for pixels in (1, 2, 4)], rel=0.05)
+    moved = {tuple(np.argwhere(capture.shifted(0.06)(good, rng)[:, :, 0] > 0).min(axis=0)) for _ in range(40)}
+    assert moved == {(40 - 10, 50), (40 + 10, 50), (40, 50 - 10), (40, 50 + 10)}
+    assert made["half as many pixels a side"].shape == (80, 80, 3) and made["a fifth wider"].shape == (160, 192, 3)
+
+
+def test_a_fault_counts_as_found_by_its_own_name_only(script, monkeypatch):
+    """Of two faulty pictures one is called dark, the other is only noticed; of three good ones one is an alarm."""
+    capture, asked = script("capture"), []
+    told = {3: [("dark",), (), ()], 2: [("dark",), ("blurred",)]}
+
+    def found(normals, pictures):
+        asked.append(normals.values[:, 0].tolist())
+        return [tuple(Finding(kind, "brightness") for kind in kinds) for kinds in told[len(pictures)]]
+
+    monkeypatch.setattr(capture, "capture_findings", found)
+    monkeypatch.setattr(capture, "NORMALS", (2, 4, 99))
+
+    def some(count):
+        return Taken(np.arange(count, dtype=float)[:, None], np.full(count, "PNG"))
+
+    rates = capture.rates(capture.Pictures(some(5), some(3), {"half of the light": some(2)}))
+    assert rates.alarms == {2: pytest.approx(1 / 3), 4: pytest.approx(1 / 3)}
+    assert rates.named == {"half of the light": {2: 0.5, 4: 0.5}}
+    assert rates.noticed == {"half of the light": {2: 1.0, 4: 1.0}}
+    assert asked[:2] == [[0, 1], [2, 3]], "sets of normals share no picture"
+    assert capture.mean_of([rates, capture.Rates({2: 1.0, 4: 1.0}, rates.named, rates.noticed)]).alarms[2] == (
+        pytest.approx(2 / 3)
+    )
+
+
+def test_the_page_of_captures_tells_alarms_and_faults(script, clothes, monkeypatch, tmp_path):
+    capture = script("capture")
+    clothes(capture)
+    monkeypatch.setattr(capture, "NORMALS", (5, 12))
+    options = ["--sets", "grass", "Fashion-MNIST", "--seeds", "1", "2", "--good", "6", "--faulty", "3"]
+    monkeypatch.setattr(sys, "argv", ["capture.py", *options, "--out", str(tmp_path)])
+    capture.main()
+    page = (tmp_path / "capture.md").read_text(encoding="utf-8")
+    rows = {}
+    for first, *cells in (line.removeprefix("| ").split(" | ") for line in page.splitlines()):
+        rows.setdefault(first, cells)
+    assert "| shift by 6 % | - | " in page
+    assert rows["lamp off (1/50 of the light)"].count("100.0 ± 0.0") == 2
+    assert "worst class of Fashion-MNIST" in rows and (tmp_path / "capture.svg").exists()
+
+
+def test_scores_that_set_the_limit_are_those_of_the_normals_left_out(script, clothes):
+    """With all patches in the bank a normal that counts for itself is nearer; not at 0, for others count too."""
+    budget = script("budget")
+    clothes(budget)
+    of, chosen = budget.pool(budget.load_idx(""), 3, normals=8, good=4), range(2, 8)
+    scores, bank = budget.judged(of, chosen), budget.fitted(of, chosen)
+    assert len(scores["reference"]) == 6 and len(scores["new"]) == 4
+    for at, score in enumerate(scores["reference"]):
+        itself, left_out = (bank.distance_map(of.normal(2 + at), without=some) for some in ([], [at]))
+        assert score == pytest.approx(budget.patch_score(left_out)) and score > 1.2 * budget.patch_score(itself)
+    assert scores["new"] == pytest.approx([budget.patch_score(bank.distance_map(of.other(at))) for at in range(4)])
+
+
+def test_each_picture_is_encoded_once_and_none_is_both_normal_and_good(script, clothes, monkeypatch):
+    budget = script("budget")
+    clothes(budget)
+    of, seen = budget.pool(budget.load_idx(""), 3, normals=8, good=4), []
+    encode = FakePatchEncoder.encode
+    monkeypatch.setattr(FakePatchEncoder, "encode", lambda self, images: encode(self, seen_by(seen, images)))
+    for chosen in (range(4), range(4, 8), range(8)):
+        budget.judged(of, chosen)
+    assert len(seen) == 12 == len(set(seen))
+    for patches, image in ((of.normal(5), of.normals[5]), (of.other(1), of.good[1])):
+        (packed,) = encode(FakePatchEncoder(), [as_rgb(image)])
+        assert np.array_equal(patches, of.layout.unpack(packed))
+
+
+def seen_by(seen, images):
+    for image in images:
+        seen.append(image.tobytes())
+        yield image
+
+
+def test_cases_are_what_was_said_beforehand_and_what_came(script):
+    budget = script("budget")
+    made = budget.cases("Bag", 99, {"reference": list(range(1, 100)), "new": [0.5] * 17 + [98.5, 99, 200.0]})
+    assert [one.group for one in made] == [("Bag", "99", "1 %"), ("Bag", "99", "5 %"), ("Bag", "99", "10 %")]
+    assert [one.flagged for one in made] == [1, 3, 3] and {one.of for one in made} == {20}
+    assert [one.expected for one in made] == pytest.approx([0.01, 0.05, 0.1])
+    rows = budget.grouped(made, ("class", "budget"), (0, 2)).splitlines()
+    assert rows[2].startswith("| Bag | 1 % | 1 | 100.0 % |") and rows[-1].startswith("| all | all | 3 |")
+
+
+def test_the_page_of_the_budget_tells_how_many_cases_held(script, clothes, monkeypatch, tmp_path):
+    budget = script("budget")
+    clothes(budget)
+    options = ["--classes", "Sandal", "Bag", "--normals", "6", "12", "--draws", "2", "1", "--good", "6"]
+    monkeypatch.setattr(sys, "argv", ["budget.py", *options, "--out", str(tmp_path)])
+    budget.main()
+    page = (tmp_path / "budget.md").read_text(encoding="utf-8")
+    assert "of 18 cases: the number of 6 good pictures" in page and "python benchmarks/patches/budget.py" in page
+    assert "| 12 | 5 % | 2 |" in page and "| Bag | 10 % | 3 |" in page
 
 
 def test_growth_is_told_against_the_goals(script):
