@@ -113,7 +113,7 @@ def where_verdict(there: Places | None, one, judged) -> None:
     whole = one.score / judged.limit if judged.limit > 0 else math.nan
     rows = [
         (t("Whole image"), one.percentile, whole, one.beyond),
-        (t("Most unusual place"), there.percentile, there.multiple, there.flagged),
+        (t("Places"), there.percentile, there.multiple, there.flagged),
     ]
     lines = [f"| | {md(t('Percentile'))} | {md(t('Score / limit'))} |", "|:--|--:|--:|"]
     for name, percentile, multiple, beyond in rows:
