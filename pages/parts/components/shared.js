@@ -29,6 +29,24 @@ function element(tag, className, parent) {
   return made;
 }
 
+/**
+ * The keys of buttons rest while any input has the focus. That spares those that are typed in; a switch, a radio button
+ * or a slider takes no letters, and a switch no arrows: these go on to the page.
+ */
+if (!window.__dn2Passing) {
+  window.__dn2Passing = true;
+  document.addEventListener("keydown", (event) => {
+    const [target] = event.composedPath();
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || target.tagName !== "INPUT") return;
+    const letter = /^[a-z0-9]$/i.test(event.key) && /^(checkbox|radio|range)$/.test(target.type);
+    if (!letter && !(/^Arrow(Left|Right)$/.test(event.key) && target.type === "checkbox")) return;
+    event.stopImmediatePropagation(); // whoever listens here hears it once
+    const { key, code, keyCode, shiftKey, repeat } = event;
+    const again = { key, code, keyCode, shiftKey, repeat, bubbles: true, cancelable: true };
+    if (!document.body.dispatchEvent(new KeyboardEvent("keydown", again))) event.preventDefault();
+  });
+}
+
 const mounted = new WeakMap();
 
 /** What build() made for a component's element: made once, and kept whatever new data comes. */
