@@ -25,14 +25,14 @@ def cost_words(found: Cost) -> str:
         return t("All of it is there from before: it holds at once.")
     parts = []
     if found.encoded:
-        parts.append(tn("features of {n} image to take", "features of {n} images to take", found.encoded))
+        parts.append(tn("the features of {n} image", "the features of {n} images", found.encoded))
     if found.normals:
-        parts.append(tn("{n} normal to compare", "{n} normals to compare with each other", found.normals))
+        parts.append(tn("comparing {n} normal", "comparing {n} normals with each other", found.normals))
     if found.compared:
-        parts.append(tn("{n} scored image to compare", "{n} scored images to compare", found.compared))
-    words = t("It takes: {steps}.", steps=", ".join(parts))
+        parts.append(tn("comparing {n} scored image", "comparing {n} scored images", found.compared))
+    words = t("To be done: {steps}.", steps=", ".join(parts))
     if found.seconds is None:
-        return f"{words} {t('How long, is told once it runs.')}"
+        return f"{words} {t('How long it takes is told while it runs.')}"
     return f"{words} {t('About {time}, at the speed of the last time.', time=duration(found.seconds))}"
 
 

@@ -209,15 +209,15 @@ def test_another_comparison_is_applied_and_it_is_switched_off(looked, store):
 
 
 def test_what_it_takes_is_told_before(project, store):
-    assert "It takes: features of 19 images to take" in words(where(project))
+    assert "To be done: the features of 19 images, comparing 14 normals" in words(where(project))
     project.change_settings(patches="bank", budget=0.1)
     run_pending(store)
     at = where(project)
-    assert "It takes" not in words(at)
+    assert "To be done" not in words(at)
     at.radio(key=f"dn2_where_tiles_1_{project.id}").set_value(2).run()
     said = words(at)
-    assert "It takes: features of 19 images to take, 14 normals to compare with each other" in said
-    assert "5 scored images to compare. How long, is told once it runs" in said
+    assert "To be done: the features of 19 images, comparing 14 normals with each other" in said
+    assert "comparing 5 scored images. How long it takes is told while it runs" in said
     with project.db.write() as db:
         names = (STEPS[0], *(f"{step}, bank" for step in STEPS[1:]))
         write_meta(db, patches_pace=dict.fromkeys(names, 1.0))
@@ -227,9 +227,9 @@ def test_what_it_takes_is_told_before(project, store):
     run_pending(store)
     at = where(project)
     at.radio(key=f"dn2_where_tiles_2_{project.id}").set_value(1).run()
-    assert "It takes: features of 19 images to take. About" in words(at)  # the rest is kept from before
+    assert "To be done: the features of 19 images. About" in words(at)  # the rest is kept from before
     at.radio(key="dn2_where_method").set_value("nearest").run()
-    assert "14 normals to compare" in words(at)
+    assert "comparing 14 normals" in words(at)
 
 
 def test_the_step_of_the_work_is_told(project, store):
