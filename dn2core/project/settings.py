@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from dn2core.detect import BUDGET, CALIBRATIONS, check_budgets, form_of
 from dn2core.detect.mask import Mask, as_shapes, check_leaves_some
@@ -61,6 +62,7 @@ def settings_in(db: sqlite3.Connection) -> Settings:
     return settings_of(db.execute("SELECT value FROM meta WHERE key = 'settings'").fetchone()[0])
 
 
+@lru_cache(maxsize=32)  # each entry of the history carries them, and a mask takes a while to check
 def settings_of(text: str) -> Settings:
     """Settings from JSON as catalogues keep it, also of the time when the limit was a percentile of the normals."""
     values = json.loads(text)

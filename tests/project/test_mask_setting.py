@@ -9,6 +9,7 @@ from dn2core.errors import Refused
 from dn2core.project import Settings, run_pending
 from dn2core.project.events import history
 from dn2core.project.history_words import event_words
+from dn2core.project.labels import set_label
 from dn2core.project.settings import settings_of
 from dn2core.project.undo import undo
 from tests.project.helpers import give, rows, tiny
@@ -50,6 +51,19 @@ def test_a_mask_is_written_told_and_taken_back(project):
     assert project.settings() == Settings(k=3, mask=(LEFT,))
     with pytest.raises(Refused, match="changed again"):
         undo(project, last.id)
+
+
+def test_a_long_history_under_one_mask_checks_it_once(project, monkeypatch):
+    project.change_settings(mask=(LEFT, TOP))
+    item = int(project.snapshot().scored.ids[0])
+    for at in range(20):
+        set_label(project, item, ("defect", "good")[at % 2])
+    settings_of.cache_clear()
+    checked = []
+    monkeypatch.setattr("dn2core.project.settings.check_leaves_some", checked.append)
+    found = history(project, kinds=("label",))
+    assert len(found) == 20 and {entry.settings.mask for entry in found} == {(LEFT, TOP)}
+    assert checked == [(LEFT, TOP)]
 
 
 def test_a_mask_that_hides_everything_changes_nothing(project):
