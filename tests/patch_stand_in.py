@@ -8,6 +8,7 @@ from PIL import Image
 
 from dn2core.features.patches import Layout, patch_layout
 
+WEIGHTS = (1.0, 0.5)
 CELLS = 8  # along each side of a picture, with one tile
 
 
@@ -17,7 +18,7 @@ class FakePatchEncoder:
     def __init__(self, backbone: str, tiles: int):
         patch_layout(backbone, tiles)  # refuses what the real one does
         grid = CELLS * tiles
-        self.layout = Layout(((grid, 4), (grid // 2, 4)), (1.0, 0.5))
+        self.layout = Layout(((grid, 4), (grid // 2, 4)), WEIGHTS)
         self.fingerprint = hashlib.sha256(f"patches {backbone} {tiles}".encode()).hexdigest()[:16]
         self.decode_side = self.side = 4 * grid
         self.encoded = 0

@@ -91,7 +91,7 @@ def test_the_numbers_are_those_of_the_files(folder):
     whole, patches, normals = FakeEncoder(), FakePatchEncoder(), sorted((folder / "cable/train/good").glob("*.png"))
     vectors = _unit(whole.encode([_pixels(path) for path in normals]))
     grids = [patches.layout.unpack(one) for one in patches.encode([_pixels(path) for path in normals])]
-    bank = thinned_bank(grids.__getitem__, range(12), np.ones((8, 8), bool))
+    bank = thinned_bank(grids.__getitem__, range(12), np.ones((8, 8), bool), patches.layout.weights)
     scores, tops, maps, masks, defects = [], [], [], [], []
     for picture in sorted((folder / "cable/test").glob("*/*.png")):
         (vector,) = _unit(whole.encode([_pixels(picture)]))

@@ -47,11 +47,11 @@ class Pool:
         pictures = map(as_rgb, [*self.normals, *self.good])
         return np.stack(list(trial.patch_encoder().encode(pictures)))
 
-    def normal(self, at: int) -> np.ndarray:
-        """(rows, columns, dim) patches."""
+    def normal(self, at: int) -> list[np.ndarray]:
+        """Its patches, stage by stage."""
         return self.layout.unpack(self._packed[at])
 
-    def other(self, at: int) -> np.ndarray:
+    def other(self, at: int) -> list[np.ndarray]:
         """Of one of the good pictures."""
         return self.layout.unpack(self._packed[len(self.normals) + at])
 
@@ -78,7 +78,7 @@ def judged(of: Pool, chosen: Sequence[int]) -> dict[str, list[float]]:
 
 def fitted(of: Pool, chosen: Sequence[int]) -> PatchBank:
     everywhere = np.ones((of.layout.grid, of.layout.grid), bool)
-    return thinned_bank(lambda at: of.normal(chosen[at]), list(chosen), everywhere)
+    return thinned_bank(lambda at: of.normal(chosen[at]), list(chosen), everywhere, of.layout.weights)
 
 
 def cases(name: str, n: int, scores: dict[str, list[float]]) -> list[Case]:

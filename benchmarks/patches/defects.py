@@ -30,7 +30,7 @@ def measure(name: str, seed: int, *, good: int, each: int, n: int = NORMALS) -> 
     """Scores of every picture by every mode, its kind and size, and pixel ROC AUC and overlap of each mode's maps."""
     made = list(tests(name, seed, good=good, each=each))
     before, new = seen(normals(name, n, seed)), seen([one.image for one in made])
-    bank = thinned_bank(before.load, range(n), before.everywhere)
+    bank = thinned_bank(before.load, range(n), before.everywhere, before.layout.weights)
     maps = {"own": maps_by_own_normals(before, new), "thinned": maps_by(bank, new)}
     scores = {"whole": whole_scores(before, new)} | {
         mode: np.array([patch_score(one) for one in of]) for mode, of in maps.items()

@@ -55,7 +55,7 @@ def put_together(pictures: list[np.ndarray]) -> Iterator[np.ndarray]:
 
 def areas(before: list, pictures: list, spotted: list[list], *, tiles: int) -> list[float]:
     known = seen(before, tiles)
-    bank = thinned_bank(known.load, range(len(known)), known.everywhere)
+    bank = thinned_bank(known.load, range(len(known)), known.everywhere, known.layout.weights)
     scores = [np.array([patch_score(one) for one in maps_by(bank, seen(some, tiles))]) for some in (pictures, *spotted)]
     return [roc_auc(scores[0], of) for of in scores[1:]]
 

@@ -38,10 +38,10 @@ def of_ours(name: str, n: int) -> dict[str, float]:
     everywhere = np.ones((encoder.layout.grid, encoder.layout.grid), bool)
     encode, packed = timed(lambda: list(encoder.encode(pictures)))
 
-    def load(at: int) -> np.ndarray:
+    def load(at: int) -> list[np.ndarray]:
         return encoder.layout.unpack(packed[at])
 
-    thin, bank = timed(lambda: thinned_bank(load, range(n), everywhere))
+    thin, bank = timed(lambda: thinned_bank(load, range(n), everywhere, encoder.layout.weights))
     calibrate, _ = timed(lambda: [patch_score(bank.distance_map(load(at), without=(at,))) for at in calibrating(n)])
 
     def verdict(picture: np.ndarray) -> float:

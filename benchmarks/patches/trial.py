@@ -39,8 +39,8 @@ class Seen:
     def __len__(self) -> int:
         return len(self.packed)
 
-    def load(self, at: int) -> np.ndarray:
-        """(rows, columns, dim) patches of a picture."""
+    def load(self, at: int) -> list[np.ndarray]:
+        """The patches of a picture, stage by stage."""
         return self.layout.unpack(self.packed[at])
 
     @property
@@ -81,7 +81,9 @@ def maps_by_own_normals(normals: Seen, new: Seen) -> np.ndarray:
     loaded = [normals.load(at) for at in range(len(normals))]
     return np.stack(
         [
-            bank_of([loaded[at] for at in owners], owners, normals.everywhere).distance_map(new.load(picture))
+            bank_of([loaded[at] for at in owners], owners, normals.everywhere, normals.layout.weights).distance_map(
+                new.load(picture)
+            )
             for picture, owners in enumerate(nearest)
         ]
     )

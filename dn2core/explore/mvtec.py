@@ -101,7 +101,7 @@ def measure(
     bank, layout = Bank(np.concatenate(vectors), normalise=normalise), patches.layout
     loo = leave_one_out(bank, k) if bank.n > 1 else None
     everywhere = np.ones((layout.grid, layout.grid), bool)
-    thinned = thinned_bank(lambda at: layout.unpack(packed[at]), range(len(packed)), everywhere)
+    thinned = thinned_bank(lambda at: layout.unpack(packed[at]), range(len(packed)), everywhere, layout.weights)
 
     scores, patch_scores, maps, masks = [], [], [], []
     for some in _in_turn(category.tests):

@@ -240,7 +240,7 @@ def _lite_row(
         trunk=_lite_trunk,
         patch_stages=tuple(
             (stride, channels, weight)
-            for stride, channels, weight in zip((8, 16, 16), stages, (1.0, 0.6, 0.6), strict=True)
+            for stride, channels, weight in zip((8, 16, 16), stages, (1.0, 0.9, 0.9), strict=True)
         ),
     )
 
@@ -272,7 +272,7 @@ def _resnet_row(name: str, title: str, dim: int, megabytes: float, sha256: str) 
         pooling="global average",
         module=_resnet(name),
         trunk=_resnet_trunk,
-        patch_stages=((8, dim // 4, 1.0), (16, dim // 2, 0.6)),
+        patch_stages=((8, dim // 4, 1.0), (16, dim // 2, 0.9)),
     )
 
 

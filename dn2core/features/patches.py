@@ -1,4 +1,4 @@
-"""The patch encoder: an image in, a grid of feature vectors out, each of a small part of it.
+"""The patch encoder: an image in, grids of feature vectors out, each of a small part of it.
 
 Maps of a network's middle stages, as PatchCore (Roth et al. 2022) and SPADE (Cohen & Hoshen 2020) take them. Each
 stage is averaged over 3 x 3 cells, evened by a power and brought to unit length, so that no stage and no bright place
@@ -32,19 +32,15 @@ AT_ONCE = 16  # tiles whose maps are in memory together
 
 @dataclass(frozen=True)
 class Layout:
-    """How the maps of an image lie in one vector: per stage (side, channels), and the grid's rows and columns."""
+    """How the maps of an image lie in one vector: per stage (side, channels), and how much it counts."""
 
     stages: tuple[tuple[int, int], ...]
     weights: tuple[float, ...]
 
     @property
     def grid(self) -> int:
+        """Cells along each side of the finest stage."""
         return self.stages[0][0]
-
-    @property
-    def dim(self) -> int:
-        """Numbers of one patch."""
-        return sum(channels for _, channels in self.stages)
 
     @property
     def size(self) -> int:
@@ -59,18 +55,9 @@ class Layout:
             for part, (side, channels) in zip(np.split(packed, ends[:-1]), self.stages, strict=True)
         ]
 
-    def unpack(self, packed: np.ndarray) -> np.ndarray:
-        """(size,) float16 -> (rows, columns, dim) float32 patches; coarser stages are interpolated."""
-        import torch
-        from torch.nn.functional import interpolate
-
-        parts = []
-        for stage, weight in zip(self.split(packed), self.weights, strict=True):
-            x = torch.from_numpy(np.ascontiguousarray(stage)).float().permute(2, 0, 1)[None]
-            if x.shape[-1] != self.grid:
-                x = interpolate(x, size=(self.grid, self.grid), mode="bilinear", align_corners=False)
-            parts.append(x * weight)
-        return torch.cat(parts, dim=1)[0].permute(1, 2, 0).contiguous().numpy()
+    def unpack(self, packed: np.ndarray) -> list[np.ndarray]:
+        """(size,) float16 -> the patches of each stage, (side, side, channels) float32, the finest first."""
+        return [stage.astype(np.float32) for stage in self.split(packed)]
 
 
 def load_patch_encoder(
@@ -111,10 +98,10 @@ def patch_layout(name: "str | Backbone", tiles: int) -> Layout:
 
 
 class PatchEncoder:
-    """Images -> grids of patch features, comparable wherever fingerprints are equal. Threads take turns.
+    """Images -> grids of patch features, one a stage, comparable wherever fingerprints are equal. Threads take turns.
 
     Attributes:
-        layout: how an image's packed maps become a (rows, columns, dim) grid.
+        layout: how an image's packed maps become its grids.
         side: pixels of the square that a picture is brought to.
         fingerprint: 16 hex digits over all that decides the features.
     """

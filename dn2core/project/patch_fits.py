@@ -26,6 +26,7 @@ from dn2core.detect.patches import (
     NEAREST_NORMALS,
     Load,
     PatchBank,
+    StageBank,
     bank_of,
     calibrating,
     patch_score,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from dn2core.project.snapshot import Items, Snapshot
 
 FOLDER = "patch_fits"
-RULES = 1  # another number whenever the same patches would give other scores
+RULES = 2  # another number whenever the same patches would give other scores
 KEPT_FITS = 3
 CHUNK = 32  # images compared between two saves
 LOOK_SECONDS = 2  # between two looks whether the work is still asked for
@@ -265,7 +266,9 @@ def bank_for(
         near.append(one)
         if len(near) == NEAREST_NORMALS:
             break
-    bank = bank_of(maps, range(len(near)), cells_looked_at(reader, view.settings)) if near else None
+    bank = (
+        bank_of(maps, range(len(near)), cells_looked_at(reader, view.settings), reader.layout.weights) if near else None
+    )
     return bank, np.array(near, np.int64), np.empty(0, np.int64)
 
 
@@ -325,6 +328,7 @@ def _make_fit(project: "Project", view: "Snapshot", encoder: "PatchEncoder", pro
             lambda at: load_or_make(project, encoder, normals[at]),
             [int(hashes[one][:15], 16) for one in normals.tolist()],
             cells,
+            encoder.layout.weights,
             tell=_teller(progress, 2 * len(normals)),
         )
     key = fit_key(view, encoder.fingerprint)
@@ -424,13 +428,14 @@ def _save_fit(project: "Project", view: "Snapshot", fit: Fit, reference, scores:
     if lots is not None:
         parts["lots"] = lots
     if fit.bank is not None:
-        bank = fit.bank
-        parts |= {
-            "patches": bank.patches.astype(np.float16),
-            "owners": bank.owners,
-            "cells": bank.cells,
-            "spread": bank.spread,
-        }
+        parts["weights"] = np.array(fit.bank.weights)
+        for stage, bank in enumerate(fit.bank.stages):
+            parts |= {
+                f"patches_{stage}": bank.patches.astype(np.float16),
+                f"owners_{stage}": bank.owners,
+                f"cells_{stage}": bank.cells,
+                f"spread_{stage}": bank.spread,
+            }
     buffer = io.BytesIO()
     np.savez(buffer, about=np.array([fit.method, fit.kind]), **parts)
     name, sha256 = _write(project, buffer.getvalue(), ".npz")
@@ -466,11 +471,17 @@ def _load_fit(folder, number: int, key: str, name: str, sha256: str) -> Fit:
         parts = {name: file[name] for name in file.files}
     method, kind = parts["about"].tolist()
     bank = None
-    if "patches" in parts:
-        bank = PatchBank(parts["patches"].astype(np.float32), parts["owners"], parts["cells"], spread=parts["spread"])
+    if "weights" in parts:
+        weights = parts["weights"].tolist()
+        bank = PatchBank([_stage_of(parts, stage) for stage in range(len(weights))], weights)
     return Fit(
         number, key, method, bank, parts["normals"], parts["reference"], parts["scores"], parts.get("lots"), kind
     )
+
+
+def _stage_of(parts: dict[str, np.ndarray], stage: int) -> StageBank:
+    patches, owners, cells, spread = (parts[f"{name}_{stage}"] for name in ("patches", "owners", "cells", "spread"))
+    return StageBank(patches.astype(np.float32), owners, cells, spread=spread)
 
 
 def _tidy(project: "Project", encoder: "PatchEncoder") -> None:
@@ -502,7 +513,7 @@ def _write(project: "Project", data: bytes, suffix: str) -> tuple[str, str]:
 
 def _loader(project: "Project", encoder: "PatchEncoder") -> Load:
     layout = encoder.layout
-    kept = max(1, KEPT_BYTES // (4 * layout.dim * layout.grid**2))
+    kept = max(1, KEPT_BYTES // (4 * layout.size))
     return lru_cache(maxsize=kept)(lambda image_id: load_or_make(project, encoder, image_id))
 
 

@@ -71,8 +71,8 @@ def save_maps(project: "Project", encoder: "PatchEncoder", maps: dict[int, np.nd
         )
 
 
-def load_patches(project: "Project", reader: "PatchReader", image_id: int) -> np.ndarray:
-    """(rows, columns, dim) float32 patches of an image.
+def load_patches(project: "Project", reader: "PatchReader", image_id: int) -> list[np.ndarray]:
+    """The float32 patches of an image, (rows, columns, channels) a stage.
 
     Raises:
         StorageError: PATCHES_DAMAGED when its maps are missing or not what was written; they are forgotten then.
@@ -96,7 +96,7 @@ def load_patches(project: "Project", reader: "PatchReader", image_id: int) -> np
     return reader.layout.unpack(np.load(io.BytesIO(data), allow_pickle=False))
 
 
-def load_or_make(project: "Project", encoder: "PatchEncoder", image_id: int) -> np.ndarray:
+def load_or_make(project: "Project", encoder: "PatchEncoder", image_id: int) -> list[np.ndarray]:
     """As `load_patches`, but damaged maps are made anew.
 
     Raises:

@@ -224,14 +224,13 @@ def patch_matches(project: "Project", item_id: int) -> list[Match]:
     if bank is None:
         return []
     row, column = np.unravel_index(np.nanargmax(heat[0]), heat[0].shape)
-    found = bank.match(patches[row, column][None], k=8 * NEIGHBOURS, without=without)
     names = dict(zip(normals.image_ids.tolist(), zip(normals.ids.tolist(), normals.names, strict=True), strict=True))
     matches, seen = [], set()
-    for distance, at in sorted(zip(bank.weighted(found)[0].tolist(), found.rows[0].tolist(), strict=True)):
-        owner = int(owners[bank.owners[at]])
+    for part in bank.should_be(patches, row, column, 8 * NEIGHBOURS, without):
+        owner = int(owners[part.owner])
         if owner in names and owner not in seen:
             seen.add(owner)
-            matches.append(Match(*names[owner], *_box(int(bank.cells[at]), reader.layout.grid), distance))
+            matches.append(Match(*names[owner], *_box(part.row, part.column, part.side), part.distance))
     return matches
 
 
@@ -332,8 +331,7 @@ def _stored(project: "Project", reader: "PatchReader") -> Load:
     return lambda image_id: load_patches(project, reader, image_id)
 
 
-def _box(cell: int, grid: int) -> tuple[float, float, float, float]:
-    row, column = divmod(cell, grid)
+def _box(row: int, column: int, grid: int) -> tuple[float, float, float, float]:
     left, top = (max(0.0, (at + 0.5 - AROUND) / grid) for at in (column, row))
     right, bottom = (min(1.0, (at + 0.5 + AROUND) / grid) for at in (column, row))
     return left, top, right, bottom

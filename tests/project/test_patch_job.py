@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dn2core.detect.calibration import limit_for
-from dn2core.detect.patches import NEAREST_NORMALS, PatchBank, bank_of, patch_score
+from dn2core.detect.patches import NEAREST_NORMALS, PatchBank, StageBank, bank_of, patch_score
 from dn2core.errors import Refused
 from dn2core.project import patch_fits, patch_maps, patches, run_pending
 from dn2core.project.cleaning import drop_normals
@@ -27,7 +27,7 @@ from dn2core.project.snapshot import past_snapshot
 from dn2core.project.sweep import sweep
 from dn2core.project.undo import undo, undoable
 from dn2core.project.worker import run_job
-from tests.patch_stand_in import CELLS, part, use_fake_patches
+from tests.patch_stand_in import CELLS, WEIGHTS, part, use_fake_patches
 from tests.project.helpers import give, rows
 
 SPOT = (2, 5)
@@ -66,7 +66,16 @@ def fit(project):
     return fit_of(project, view, encoder_of(project, view.settings))
 
 
-def grids(project, image_ids) -> list[np.ndarray]:
+def only(bank: PatchBank, wanted) -> PatchBank:
+    """The same bank of these owners only."""
+    stages = []
+    for one in bank.stages:
+        kept = np.array([wanted(owner) for owner in one.owners.tolist()])
+        stages.append(StageBank(one.patches[kept], one.owners[kept], one.cells[kept], spread=one.spread[kept]))
+    return PatchBank(stages, bank.weights)
+
+
+def grids(project, image_ids) -> list[list[np.ndarray]]:
     encoder = encoder_of(project, project.settings())
     return [load_patches(project, encoder, one) for one in image_ids]
 
@@ -131,15 +140,13 @@ def test_scores_are_those_of_a_bank_of_all_normals(looked):
     normals = sorted(view.normals.image_ids.tolist())
     assert made.normals.tolist() == made.reference.tolist() == normals and made.kind == "leave_one_out"
     cells = np.ones((CELLS, CELLS), bool)
-    even = bank_of(grids(looked, normals), range(14), cells)
-    whole = PatchBank(even.patches.astype(np.float16), even.owners, even.cells)
+    even = bank_of(grids(looked, normals), range(14), cells, WEIGHTS)
+    stages = [StageBank(one.patches.astype(np.float16), one.owners, one.cells) for one in even.stages]
+    whole = PatchBank(stages, WEIGHTS)
     scored = [patch_score(whole.distance_map(grid)) for grid in grids(looked, view.scored.image_ids)]
     np.testing.assert_allclose(seen(looked).scores, scored, rtol=1e-5)
     for at, grid in enumerate(grids(looked, normals)):
-        others = whole.owners != at
-        without = PatchBank(
-            whole.patches[others], whole.owners[others], whole.cells[others], spread=whole.spread[others]
-        )
+        without = only(whole, lambda owner, at=at: owner != at)
         assert made.scores[at] == pytest.approx(patch_score(without.distance_map(grid)), rel=1e-2)
     np.testing.assert_array_equal(seen(looked).normal_scores, made.scores)
 
@@ -376,10 +383,8 @@ def test_by_lots_a_good_part_is_compared_without_its_whole_lot(project, store):
     whole = made.bank
     for at, image_id in enumerate(made.reference.tolist()):
         (grid,) = grids(project, [image_id])
-        others = np.array([lot[int(made.normals[owner])] != lot[image_id] for owner in whole.owners])
-        found = PatchBank(
-            whole.patches[others], whole.owners[others], whole.cells[others], spread=whole.spread[others]
-        ).distance_map(grid)
+        own = lot[image_id]
+        found = only(whole, lambda owner, own=own: lot[int(made.normals[owner])] != own).distance_map(grid)
         assert made.scores[at] == pytest.approx(patch_score(found), rel=1e-2)
     assert seen(project).calibration is not None
 
@@ -441,7 +446,7 @@ def test_the_nearest_normals_are_those_of_the_whole_image(project, store):
     assert fit(project).bank is None
     for at, image_id in enumerate(view.scored.image_ids.tolist()):
         near = view.normals.image_ids[view.found.indices[at][:NEAREST_NORMALS]]
-        bank = bank_of(grids(project, near), range(len(near)), cells)
+        bank = bank_of(grids(project, near), range(len(near)), cells, WEIGHTS)
         expected = patch_score(bank.distance_map(grids(project, [image_id])[0]))
         assert seen(project).scores[at] == pytest.approx(expected, rel=1e-6)
     matches = patch_matches(project, int(view.scored.ids[3]))
