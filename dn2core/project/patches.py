@@ -165,9 +165,11 @@ def stopped(project: "Project") -> bool:
 
 
 def _ended(project: "Project") -> str | None:
-    """How the last job ended; None while there is another one, and before the first."""
-    if any(job.kind == "patches" and not job.cancelling for job in project.jobs.active(project.id)):
-        return None
+    """How the last job ended; one that is being stopped counts as ended. None while there is another one, and before
+    the first."""
+    active = [job for job in project.jobs.active(project.id) if job.kind == "patches"]
+    if active:
+        return "cancelled" if all(job.cancelling for job in active) else None
     return next((job.state for job in project.jobs.recent(project.id, KEPT) if job.kind == "patches"), None)
 
 

@@ -665,6 +665,18 @@ def test_what_was_stopped_stays_so_until_it_is_asked_for_or_something_else_is_to
     assert waiting(store) == ["patches"] and not stopped(looked)
 
 
+def test_what_is_being_stopped_is_not_begun_again_before_its_worker_has_closed_it(looked, store):
+    looked.change_settings(tiles=2)
+    job = store.jobs.claim("comparison")
+    looked.change_settings(k=3)
+    assert waiting(store) == ["patches"] and not stopped(looked)
+    store.jobs.cancel(job.id)
+    looked.change_settings(budget=0.2)
+    assert [one.id for one in store.jobs.active()] == [job.id] and stopped(looked)
+    submit_patches(looked)
+    assert waiting(store) == ["patches", "patches"] and not stopped(looked)
+
+
 @pytest.mark.parametrize("change", ["images", "normals", "settings"])
 def test_what_was_stopped_is_asked_for_again_where_something_else_is_to_be_done(looked, store, change):
     looked.change_settings(tiles=2)
