@@ -9,7 +9,8 @@ grid, and the distances are put together: what is strange to one stage alone doe
 usual, and a coarse stage has a quarter of the patches. On the sets of benchmarks/patches ROC AUC rises by it.
 
 A patch that lies where normal patches are rare may lie farther from them than one where they are dense. So each squared
-distance is divided by a power of the neighbour's own spread in the bank, as `forms.density` does for whole images.
+distance is divided by a power of the neighbour's own spread in the bank, as `forms.density` does for whole images; and
+by the spread that is usual in its stage, so that distances of all stages have one unit and can be put together.
 
 The patches of an image are a list, one (rows, columns, channels) float32 grid a stage, the finest first; a distance map
 is (rows, columns) float32 in the finest grid, a root of squared distances, higher = more anomalous, NaN where a mask
@@ -27,18 +28,19 @@ BANK = 20_000  # patches, of all stages together
 FAR = 0.2  # share of them that is taken for lying far from the others
 NEIGHBOURS = 3
 SPREAD = 5  # neighbours in the bank that a bank patch's own spread is the mean squared distance to
-POWER = 0.42  # of the spread, in units of the median
-LEAST_SPREAD = 0.1  # of the median
+POWER = 0.42  # of the spread, in units of the usual one
+LEAST_SPREAD = 0.1  # of the usual one, the mean of all
+LEAST = 1e-4  # usual spread: patches of unit length that are alike differ by up to 2e-7, by rounding
 TOGETHER = 4  # power mean over the stages: between their mean and the largest alone
 DIRECTIONS = 64  # of the bank, in which patches are compared; what lies beside them counts by its length alone
 SMOOTHED = 0.55  # cells, standard deviation of the Gaussian over a distance map
 TOP = 10  # cells whose mean is the image's score
 NEAREST_NORMALS = 10  # whose patches a bank of an image's own consists of
+COARSER = 0.5  # what the distances of a coarser stage count in such a bank, where they are as they are: they are larger
 CALIBRATED = 300  # normals that set the limit: enough for a budget of 1 in 100
 
 _GROUP = 128  # bank patches whose nearest is found together
 _ROWS = 256  # patches of an image that are compared at once
-_JUDGED = 500  # patches by which it is judged what spread is usual
 _SAMPLE = 2_000  # bank patches by which it is judged how far a patch lies
 _COARSE = 32  # directions of largest variance in which that is judged
 
@@ -62,7 +64,7 @@ class StageBank:
         patches: (m, channels) float32, m >= 1.
         owners: (m,) the normal that each belongs to, ascending.
         cells: (m,) where in that normal's grid it lies, row * columns + column.
-        spread: (m,) as this class found it before; None computes it. `even` takes all as equal: the usual of some.
+        spread: (m,) as this class found it before; None computes it. `even` leaves distances as they are.
 
     Attributes:
         spread: (m,) float32, mean squared distance to the SPREAD nearest others of the bank.
@@ -84,10 +86,9 @@ class StageBank:
         self._turn = _directions(self.patches, DIRECTIONS) if self.patches.shape[1] > DIRECTIONS + 1 else None
         self._bank = _on_device(self._shortened(self.patches))
         if even:
-            some = self.patches[:: -(-len(patches) // _JUDGED)]
-            spread = np.full(len(patches), np.median(self._spread_of(some)))
-        self.spread = self._spread_of(self.patches) if spread is None else np.asarray(spread, np.float32)
-        usual = float(np.median(self.spread)) or 1.0  # 0 where nearly all are the same patch
+            spread = np.ones(len(patches), np.float32)
+        self.spread = self._own_spread() if spread is None else np.asarray(spread, np.float32)
+        usual = max(float(self.spread.mean()), LEAST)
         self._weights = usual * np.maximum(self.spread / usual, LEAST_SPREAD) ** POWER
 
     def match(self, patches: np.ndarray, k: int = NEIGHBOURS, without: Iterable[int] = ()) -> Matched:
@@ -127,12 +128,11 @@ class StageBank:
         rest = np.einsum("ij,ij->i", patches, patches) - np.einsum("ij,ij->i", short, short)
         return np.column_stack([short, np.sqrt(np.maximum(rest, 0))])
 
-    def _spread_of(self, patches: np.ndarray) -> np.ndarray:
-        """(p,) spread of some of the bank's own patches."""
+    def _own_spread(self) -> np.ndarray:
         if len(self.patches) == 1:
             return np.ones(1, np.float32)
         k = min(SPREAD, len(self.patches) - 1)
-        found = _nearest(self._bank, self._shortened(patches), k + 1, [])
+        found = _nearest(self._bank, self._shortened(self.patches), k + 1, [])
         # Itself comes first, or a patch that equals it, at distance 0 as well.
         return found.distances[:, 1:].mean(axis=1)
 
@@ -214,11 +214,11 @@ def thinned_bank(
     chooses.
 
     Args:
-        load: position of a normal -> its patches; called twice for each.
+        load: position of a normal -> its patches; called twice for each, and once more for the first.
         seeds: one a normal, from its content.
         looked_at: (rows, columns) bool, the cells of the finest grid that count.
         weights: how much each stage counts.
-        size: patches of the bank.
+        size: patches of the bank; each stage has one at least.
         far: share of the bank for the far ones.
         tell: called with (normals done, in all).
     """
@@ -243,7 +243,11 @@ def thinned_bank(
 def bank_of(
     normals: Sequence[Stages], owners: Sequence[int], looked_at: np.ndarray, weights: Sequence[float]
 ) -> PatchBank:
-    """All patches of a few normals: what SPADE compares with; no patch counts for less where they are rare."""
+    """All patches of a few normals: what SPADE compares with.
+
+    No patch counts for less where they are rare: the spread of so many would take longer than the comparison, and each
+    image would have units of its own.
+    """
     order, banks = np.argsort(owners, kind="stable"), []
     for stage in range(len(weights)):
         maps = [normals[at][stage] for at in order]
@@ -256,7 +260,7 @@ def bank_of(
                 even=True,
             )
         )
-    return PatchBank(banks, weights)
+    return PatchBank(banks, [weights[0], *(COARSER * weight for weight in weights[1:])])
 
 
 def patch_score(distances: np.ndarray) -> float:
@@ -325,9 +329,10 @@ class _Choice:
         self._drawn = np.stack([rng.random(inside.size, np.float32)[self._cells] for rng in rngs])
         base = self._drawn.size if self._drawn.size <= size else max(1, round(size * (1 - far)))
         self._taken = self._drawn <= np.partition(self._drawn, base - 1, axis=None)[base - 1]
-        self.room = 0 if self._drawn.size <= size else size - int(self._taken.sum())
+        self.room = 0 if self._drawn.size <= size else max(0, size - int(self._taken.sum()))
         self._most = 4 * self.room // len(rngs) + 1  # of one normal: what is strange as a whole shall not take all
-        self._chosen, self._patches, self._far, self._sample = [], [], [], None
+        self._chosen, self._patches, self._far = [], [], []
+        self._sample = self._turn = None
 
     def take(self, at: int, patches: np.ndarray) -> None:
         cells = self._cells[self._taken[at]]
@@ -361,18 +366,16 @@ class _Choice:
                 for mine, (_, others, far) in zip(patches, self._far, strict=True)
             ]
         owners = np.repeat(np.arange(len(chosen)), [len(mine) for mine in chosen])
-        rounded = np.concatenate(patches).astype(
-            np.float16
-        )  # as a bank is kept, so that it is the same when it is back
+        # As a bank is kept, so that it is the same when it comes back.
+        rounded = np.concatenate(patches).astype(np.float16)
         return StageBank(rounded, owners, np.concatenate(chosen))
 
     def _farthest(self) -> float:
         """From which distance on a patch is chosen."""
         distances = np.concatenate([far for *_, far in self._far])
         last = -np.inf if len(distances) <= self.room else np.partition(distances, -self.room)[-self.room]
-        if (
-            distances >= last
-        ).sum() > self.room:  # of those that lie equally far none, rather than whichever came first
+        # Of those that lie equally far none, rather than whichever came first.
+        if (distances >= last).sum() > self.room:
             last = np.nextafter(last, np.float32(np.inf))
         return last
 

@@ -130,7 +130,6 @@ class PatchEncoder:
             "mean": list(self.backbone.mean),
             "std": list(self.backbone.std),
             "stages": self.layout.stages,
-            "weights": self.layout.weights,
             "tiles": self.tiles,
             "side": SIDE,
             "overlap": OVERLAP,

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from dn2core.project.snapshot import Items, Snapshot
 
 FOLDER = "patch_fits"
-RULES = 2  # another number whenever the same patches would give other scores
+RULES = 3  # another number whenever the same patches would give other scores
 KEPT_FITS = 3
 CHUNK = 32  # images compared between two saves
 LOOK_SECONDS = 2  # between two looks whether the work is still asked for

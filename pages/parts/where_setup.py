@@ -65,7 +65,7 @@ def setup(project, shown) -> None:
             icon=":material/close:",
             on_click=_apply,
             args=(project, {"patches": None}),
-            help=t("The features of patches stay on the disk, so that coming back is quick."),
+            help=t("The features of places stay on the disk, so that coming back is quick."),
         )
 
 
@@ -122,19 +122,26 @@ def _tiles(project, found: list, chosen: int) -> int:
         t("How finely"),
         list(by),
         index=list(by).index(chosen),
-        format_func=lambda tiles: t(
-            "{tiles} × {tiles} tiles: shows defects from about {px} px on · {size} on disk",
-            tiles=number(tiles),
-            px=number(max(1.0, by[tiles].smallest), 0 if by[tiles].smallest >= 10 else 1),
-            size=megabytes(by[tiles].bytes),
-        ),
+        format_func=lambda tiles: _fineness(by[tiles]),
         key=f"dn2_where_tiles_{chosen}_{project.id}",
         help=t(
-            "The network sees each tile at 320 × 320 pixels. On lively surfaces, such as grass, a defect must be about"
+            "A large picture is cut into tiles, so that small defects survive. The network sees each at 320 × 320"
+            " pixels. On lively surfaces, such as grass, a defect must be about"
             " twice as wide to stand out. Tiles overlap, so that nothing is cut at an edge. Twice as"
             " many along each side take four times as long."
         ),
     )
+
+
+def _fineness(plan) -> str:
+    values = {
+        "tiles": number(plan.tiles),
+        "px": number(max(1.0, plan.smallest), 0 if plan.smallest >= 10 else 1),
+        "size": megabytes(plan.bytes),
+    }
+    if plan.tiles == 1:
+        return t("In one piece: shows defects from about {px} px on · {size} on disk", **values)
+    return t("{tiles} × {tiles} tiles: shows defects from about {px} px on · {size} on disk", **values)
 
 
 def _apply(project, changes: dict) -> None:
