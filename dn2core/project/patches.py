@@ -145,13 +145,17 @@ def due(project: "Project", view: "Snapshot") -> bool:
 def ask_for_patches(project: "Project", view: "Snapshot") -> None:
     """Have a worker make what is missing; nothing where patches are not looked at.
 
-    What was stopped or failed is not begun again by this, unless something else is to be done now.
+    What was stopped or failed is not begun again by this, unless something else is to be done now, or nothing was in
+    between: what is then asked for once more is a new wish.
     """
-    if not due(project, view):
-        return
-    wanted = _to_be_done(view)
     with project.db.read() as db:
         asked = db.execute("SELECT value FROM meta WHERE key = 'patches_asked'").fetchone()
+    if not due(project, view):
+        if asked:
+            with project.db.write() as db:
+                db.execute("DELETE FROM meta WHERE key = 'patches_asked'")
+        return
+    wanted = _to_be_done(view)
     if asked and json.loads(asked["value"]) == wanted and _ended(project) in ("cancelled", "failed"):
         return
     with project.db.write() as db:
@@ -264,7 +268,7 @@ def _fit(project: "Project", view: "Snapshot") -> Fit | None:
     try:
         return fit_of(project, view, reader_of(project, view.settings))
     except DN2Error:  # the network has no maps, its weights are gone: the job that asks for them says so
-        return None
+        return None  # likewise where the disk fails for a moment: as if there were no fit, until it is read again
 
 
 def _judged(view: "Snapshot", fit: Fit, found: dict[int, float], key: tuple) -> PatchView:

@@ -691,6 +691,23 @@ def test_what_was_stopped_is_asked_for_again_where_something_else_is_to_be_done(
     assert waiting(store) == ["patches"] and not stopped(looked)
 
 
+@pytest.mark.parametrize("between", [{"tiles": 1}, {"patches": None}], ids=str)
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_was_stopped_or_failed_is_begun_again_where_it_was_taken_back_in_between(looked, store, between, fails):
+    """The wish is the same as the last one, and yet a new one: nothing was to be done in between."""
+    wish = {"tiles": 2, "patches": "bank"}
+    looked.change_settings(**wish)
+    job = store.jobs.claim("comparison")
+    if fails:
+        store.jobs.finish(job.id, "failed", "STORAGE_FAILED", {"what": "a file", "reason": "it is gone"})
+    else:
+        store.jobs.cancel(job.id)
+    looked.change_settings(**between)
+    assert not due(looked, looked.snapshot())
+    looked.change_settings(**wish)
+    assert [one.id for one in store.jobs.active() if one.id != job.id] and not stopped(looked)
+
+
 def test_what_failed_is_not_tried_again_by_a_change_of_something_else(looked, store):
     thin = ("only", ((0.01, 0.0), (0.05, 0.0), (0.05, 1.0), (0.01, 1.0)))
     looked.change_settings(mask=(thin,))
