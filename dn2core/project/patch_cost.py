@@ -102,7 +102,9 @@ def cost(project: "Project", view: "Snapshot", settings: "Settings") -> Cost:
 
 
 def _name(step: str, settings: "Settings") -> str:
-    return step if step == STEPS[0] else f"{step}, {settings.patches}"
+    """What the pace of a step is kept by: the network, for each has maps of its own size, and the comparison."""
+    by = settings.backbone if step == STEPS[0] else f"{settings.backbone}, {settings.patches}"
+    return f"{step}, {by}"
 
 
 def _work(step: str, settings: "Settings") -> float:

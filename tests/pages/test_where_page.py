@@ -219,7 +219,7 @@ def test_what_it_takes_is_told_before(project, store):
     assert "To be done: the features of 19 images, comparing 14 normals with each other" in said
     assert "comparing 5 scored images. How long it takes is told while it runs" in said
     with project.db.write() as db:
-        names = (STEPS[0], *(f"{step}, bank" for step in STEPS[1:]))
+        names = (f"{STEPS[0]}, efficientnet_lite0", *(f"{step}, efficientnet_lite0, bank" for step in STEPS[1:]))
         write_meta(db, patches_pace=dict.fromkeys(names, 1.0))
     seconds = 4 * 19 + (576 / 320) ** 2 * (28 + 14 + 5)
     assert f"About {round(seconds / 60)} min, at the speed of the last time" in words(at.run())

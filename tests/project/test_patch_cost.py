@@ -8,7 +8,7 @@ from dn2core.detect.mask import share_looked_at
 from dn2core.features.patches import view_side
 from dn2core.project import patch_cost, patch_fits, run_pending
 from dn2core.project.normals import hold_out
-from dn2core.project.patch_cost import STEPS, Cost, Pace, cost
+from dn2core.project.patch_cost import STEPS, Cost, Pace, cost, note_pace
 from dn2core.project.patch_fits import limit_images
 from tests.patch_stand_in import part, use_fake_patches
 from tests.project.helpers import give
@@ -91,6 +91,20 @@ def test_the_pace_of_the_last_work_tells_how_long(project, store, monkeypatch):
     give(project, "scored", [("late.png", part(300))])
     run_pending(store)
     assert told(project, mask=(LEFT_HALF,)).seconds == pytest.approx(share * (normals + images + 5.0))
+
+
+def test_the_pace_of_one_network_says_nothing_of_another(project):
+    settings = replace(project.settings(), patches="bank")
+    other = replace(settings, backbone="resnet18")
+    pace = Pace()
+    pace.spent = dict.fromkeys(STEPS, (8.0, 8))
+    note_pace(project, settings, pace)
+    assert told(project, patches="bank").seconds == pytest.approx(17 + 28 + 14 + 3)
+    assert cost(project, project.snapshot(), other).seconds is None
+    pace.spent = dict.fromkeys(STEPS, (16.0, 8))
+    note_pace(project, other, pace)
+    assert cost(project, project.snapshot(), other).seconds == pytest.approx(2 * (17 + 28 + 14 + 3))
+    assert told(project, patches="bank").seconds == pytest.approx(17 + 28 + 14 + 3)  # kept beside it
 
 
 def test_what_is_too_short_to_tell_is_not_measured():
