@@ -26,9 +26,10 @@ from pages.parts.limits import refusal
 from pages.parts.links import go
 from pages.parts.look import ICONS, percent, plot_config, raw, verdict
 from pages.parts.report_button import report_button
-from pages.parts.results import cells, most_unusual_first
+from pages.parts.results import cells, most_unusual_first, with_places
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import distinct, language, md, number, t, tn
+from pages.parts.where_found import by_a_place_alone
 from pages.parts.widgets import put
 
 
@@ -70,16 +71,18 @@ def score() -> None:
         report_button(project, shown, judged)
         _download(project, shown, judged, positions, captures)
     changed_normals(project)
-    _answer(shown, judged)
+    alone = by_a_place_alone(judged, places)
+    _answer(shown, judged, int(alone.sum()))
     _missed(judged, said)
-    _by_a_place_alone(shown, judged, places)
+    _places(shown, places, int(alone.sum()))
     _check_capture(int(odd.sum()), chosen)
     last_delivery(project.batches("scored"))
     if not past():
         _more_images(project)
     _filter_row(project, shown, judged, chosen, said)
     said_when = sorted(label.event_id for label in known.values())
-    _pictures(project, shown, judged, chosen, positions, said, captures.scored, said_when)
+    stamp = (said_when, places and places.key)
+    _pictures(project, shown, judged, chosen, positions, said, captures.scored, alone, stamp)
     _distribution(judged)
     _where_they_went(project)
 
@@ -133,13 +136,13 @@ def _more_images(project) -> None:
         _ways(project)
 
 
-def _answer(shown, judged) -> None:
+def _answer(shown, judged, alone: int) -> None:
     n, flagged = len(shown.scored), int(judged.flagged.sum())
     if judged.limit != judged.limit:
         st.markdown(t("One normal is too few for a limit, so nothing is judged yet. Add more normals."))
     else:
         st.markdown(
-            f"#### {_counts(judged, flagged, n)}"
+            f"#### {_counts(judged, flagged, n, alone)}"
             f" · {t('limit {limit} at k = {k}', limit=raw(judged.limit), k=number(judged.k))}"
             f" · {t('judged by normals version {version}', version=number(shown.state.version))}"
         )
@@ -156,11 +159,13 @@ def _answer(shown, judged) -> None:
         )
 
 
-def _counts(judged, flagged: int, n: int) -> str:
+def _counts(judged, flagged: int, n: int, alone: int) -> str:
     words = t("{flagged} of {n} flagged", flagged=number(flagged), n=number(n))
     if judged.reject_budget is not None:
         to_review = int(np.sum(judged.verdicts == "review"))
         words += " · " + t("{n} of them for review", n=number(to_review))
+    if alone:
+        words += " · " + t("{n} more by a place alone", n=number(alone))
     return words
 
 
@@ -182,7 +187,7 @@ def _missed(judged, said) -> None:
         )
 
 
-def _by_a_place_alone(shown, judged, places) -> None:
+def _places(shown, places, alone: int) -> None:
     """Images that pass as a whole and have one place that does not; and those of which that is not known."""
     missing = 0 if shown.settings.patches is None else len(shown.scored) if places is None else places.pending
     if missing:
@@ -193,12 +198,11 @@ def _by_a_place_alone(shown, judged, places) -> None:
                 missing,
             )
         )
-    alone = 0 if places is None else int(np.sum(places.flagged & ~judged.flagged))
     if not alone:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_by_place"):
         st.markdown(
-            ":material/center_focus_weak: "
+            f":orange-badge[{ICONS['place']} {verdict('place').word}] "
             + tn(
                 "{n} more image has one unusual place, though it passes as a whole.",
                 "{n} more images have one unusual place, though they pass as a whole.",
@@ -332,7 +336,7 @@ def _filtered() -> None:
     )
 
 
-def _pictures(project, shown, judged, chosen, positions, said, findings, said_when) -> None:
+def _pictures(project, shown, judged, chosen, positions, said, findings, alone, stamp) -> None:
     if len(positions) == 0:
         with st.container(horizontal=True, vertical_alignment="center", key="dn2_nothing"):
             st.markdown(t("No image passes these filters."), width="content")
@@ -352,16 +356,17 @@ def _pictures(project, shown, judged, chosen, positions, said, findings, said_wh
         st.caption(
             t("Most unusual first. Under each: verdict, percentile among the normals, multiple of the usual spacing.")
         )
-    key = repr((shown.generation, chosen, said_when, measured(project), language()))
-    pictures = _cells(shown, judged, positions, said, findings, key)
+    key = repr((shown.generation, chosen, stamp, measured(project), language()))
+    pictures = _cells(shown, judged, positions, said, findings, alone, key)
     browse(project, pictures, key="dn2_score_gallery", height=560 if len(positions) > 12 else 400)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _cells(_shown, _judged, _positions, _said, _findings, key: str):
+def _cells(_shown, _judged, _positions, _said, _findings, _alone, key: str):
     # Fifty thousand captions take a second to write.
     found = [_findings[at] for at in _positions.tolist()]
-    return cells(_shown, _judged, _positions, corner_marks(marks(_said[_positions]), found))
+    pictures = cells(_shown, _judged, _positions, corner_marks(marks(_said[_positions]), found))
+    return with_places(pictures, _alone[_positions])
 
 
 def _download(project, shown, judged, positions, captures) -> None:

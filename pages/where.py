@@ -12,6 +12,7 @@ from pages.parts.header import empty_state, need_project, project_header
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.limits import refusal
 from pages.parts.look import percent, plot_config, raw
+from pages.parts.mask import masked
 from pages.parts.opened import show_image
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import language, md, number, t, tn
@@ -49,7 +50,10 @@ def where() -> None:
     if found is None:
         _not_ready(project, shown, busy)
     elif not len(shown.scored):
-        st.markdown(t("The limit for places is set. Score new images, and the unusual place of each is shown."))
+        st.markdown(
+            t("The limit for places is set. Score new images, and the unusual place of each is shown.")
+            + masked(shown.settings.mask)
+        )
     elif _found(project, shown, found, busy):
         return
     setup(project, shown)
@@ -80,12 +84,16 @@ def _found(project, shown, found, busy: bool) -> bool:
     positions = most_unusual_place_first(found, positions)
     if open_wanted(project, shown, shown.scored.ids[positions].tolist()):
         return True
-    _answer(judged, found, by)
+    _answer(judged, found, by, shown.settings.mask)
     _not_compared(project, found, busy)
     _pick(by)
     if len(positions):
         st.caption(
             t("Most unusual place first. Under each: that place in units of its limit, percentile of the whole image.")
+            if found.limit > 0
+            else t(
+                "Most unusual place first. Under each: the raw distance of that place, percentile of the whole image."
+            )
         )
         browse(
             project,
@@ -104,7 +112,7 @@ def _cells(_shown, _judged, _found, _positions, key: str):
     return mode_cells(_shown, _judged, _found, _positions)
 
 
-def _answer(judged, found, by: np.ndarray) -> None:
+def _answer(judged, found, by: np.ndarray, mask) -> None:
     counts = {name: int(np.sum(by == name)) for name in FOUND}
     st.markdown(
         "#### "
@@ -115,6 +123,7 @@ def _answer(judged, found, by: np.ndarray) -> None:
             whole=number(int(judged.flagged.sum())),
             both=number(counts["both"]),
         )
+        + masked(mask)
     )
     if found.calibration is None:
         st.caption(t("One normal is too few for a limit. Add more normals; the most unusual place shows already."))

@@ -12,6 +12,7 @@ from dn2core.ingest.names import show
 from dn2core.project import PRESETS, Project, Settings, Store, data_dir
 from dn2core.project.capture_words import told
 from dn2core.project.captures import Captures, captures
+from dn2core.project.patches import PatchView, patch_view
 from dn2core.project.records import Role
 from dn2core.project.reporting import results_of
 
@@ -46,6 +47,8 @@ def score(name: str, paths: list[str], *, csv: str | None = None, k: int | None 
     taken = captures(project, snapshot)
     _print_captures(taken, names)
     _print_summary(snapshot, judgement, names)
+    if snapshot.settings.patches is not None:
+        _print_places(patch_view(project, snapshot), judgement, list(names))
     if csv:
         rows, files = list(names), list(names.values())
         Path(csv).write_bytes(results_of(project, snapshot, judgement, taken, positions=rows, names=files))
@@ -147,6 +150,16 @@ def _print_summary(snapshot, judgement, names: dict[int, str]) -> None:
             f"That at most 1 in {1 / calibration.budget:,.0f} good parts is flagged cannot be promised: "
             f"it takes {_count(calibration.more_needed, 'more normal')}."
         )
+
+
+def _print_places(places: PatchView | None, judgement, positions: list[int]) -> None:
+    """What a place gives away of images that pass as a whole, and of how many that is not known."""
+    alone = 0 if places is None else int((places.flagged & ~judgement.flagged)[positions].sum())
+    if alone:
+        print(f"{alone:,} of the passes {'is' if alone == 1 else 'are'} flagged by a place alone: see --csv")
+    unknown = len(positions) if places is None else int(np.isnan(places.scores[positions]).sum())
+    if unknown:
+        print(f"The places of {_count(unknown, 'image')} are not compared yet: the app does that while it runs.")
 
 
 def _print_captures(taken: Captures, names: dict[int, str]) -> None:

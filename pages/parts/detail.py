@@ -17,7 +17,14 @@ from pages.parts.results import judged_item, reason
 from pages.parts.routes import url
 from pages.parts.service import past
 from pages.parts.text import md, number, show, t
-from pages.parts.where_detail import difference_switch, places, where_closely, where_overlay, where_verdict
+from pages.parts.where_detail import (
+    by_place_alone,
+    difference_switch,
+    places,
+    where_closely,
+    where_overlay,
+    where_verdict,
+)
 
 
 def open_detail(project, shown, item_id: int, order: list[int], judged=None) -> None:
@@ -69,7 +76,7 @@ def look_at(project, shown, judged, one, *, said=None, go_on=None, beside: bool 
     left, right = st.columns([7, 5], gap="medium")
     with right:
         capture_note(project, shown, one.item_id)
-        _verdict(one, judged)
+        _verdict(one, judged, there)
         where_verdict(there, one, judged)
         if not past():
             _decide(project, shown, one, said or _said, go_on or _not_now)
@@ -153,9 +160,11 @@ def _way(one, order: list[int]) -> None:
             )
 
 
-def _verdict(one, judged) -> None:
-    look = verdict(one.verdict)
-    st.badge(look.word, icon=look.icon, color=BADGES[one.verdict])
+def _verdict(one, judged, there) -> None:
+    with st.container(horizontal=True, gap="small", key="dn2_verdict"):
+        for name in (one.verdict, "place") if by_place_alone(there, one) else (one.verdict,):
+            look = verdict(name)
+            st.badge(look.word, icon=look.icon, color=BADGES[name])
     st.markdown(md(reason(one, judged.k)))
     if one.same_as_normal:
         st.caption(t("The very same image is among the normals, so its nearest normal is itself, at distance 0."))

@@ -12,15 +12,16 @@ from pages.parts.text import number, t
 PASS, REVIEW, REJECT = "#009E73", "#E69F00", "#D55E00"  # Okabe-Ito: told apart by colour-blind readers
 NORMAL, SELECTED = "#56B4E9", "#0072B2"
 PLAIN = "#8A8F98"
-TONES = {"pass": PASS, "review": REVIEW, "reject": REJECT, "normal": NORMAL, "plain": PLAIN}
+TONES = {"pass": PASS, "place": REVIEW, "review": REVIEW, "reject": REJECT, "normal": NORMAL, "plain": PLAIN}
 ICONS = {
     "pass": ":material/check_circle:",
+    "place": ":material/center_focus_weak:",
     "review": ":material/help:",
     "reject": ":material/warning:",
     "normal": ":material/grid_view:",
     "plain": ":material/image:",
 }
-BADGES = {"pass": "green", "review": "orange", "reject": "red", "normal": "blue", "plain": "gray"}
+BADGES = {"pass": "green", "place": "orange", "review": "orange", "reject": "red", "normal": "blue", "plain": "gray"}
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,10 @@ class Verdict:
 
 
 def verdict(name: str) -> Verdict:
-    """The look of "pass", "review", "reject" or "normal"."""
+    """The look of "pass", "review", "reject" or "normal"; "place" is that of one that passes but for a place."""
     words = {
         "pass": t("pass"),
+        "place": t("flagged by a place"),
         "review": t("review"),
         "reject": t("reject"),
         "normal": t("normal"),

@@ -19,6 +19,7 @@ from pages.parts.where_cost import cost_caption
 
 DRAFTS = "dn2_mask_drafts"  # what is drawn and not applied, by project
 NORMALS = 12  # to choose from
+LITTLE = 0.05  # of the picture: who looks at less is asked whether that is meant
 
 
 @st.fragment
@@ -49,6 +50,14 @@ def mask_panel(project, shown) -> None:
             st.caption(t("The mask is changed in the present state only."))
         else:
             _actions(project, shown, shapes)
+
+
+def masked(mask: Mask) -> str:
+    """How much of the picture places are looked at in, to be put after a sentence; "" where no mask is in force."""
+    if not mask:
+        return ""
+    share = percent(100 * share_looked_at(mask))
+    return f" · {md(t('places: {share} of the picture is looked at', share=share))}"
 
 
 def _normal(project, shown) -> tuple[int, str]:
@@ -109,11 +118,12 @@ def _looked_at(shapes: Mask, saved: Mask) -> None:
     if shapes != saved:
         words.append(t("In force: {mask}.", mask=mask_words(saved, SAY)))
     words.append(t("It holds at the same place of every picture, for normals and new images alike."))
+    words.append(t("It holds for places only: the verdict of the whole image does not follow it."))
     st.caption(
         md(" ".join(words)),
         help=t(
-            "It holds wherever places are compared. The score of the whole image knows no mask: there the network "
-            "makes one vector of all that it sees, and no part can be taken out of that afterwards."
+            "For the score of the whole image the network makes one vector of all that it sees, and no part can be "
+            "taken out of that afterwards."
         ),
     )
 
@@ -123,6 +133,14 @@ def _actions(project, shown, shapes: Mask) -> None:
     saved, hides = shown.settings.mask, _hides_all(shapes)
     if shapes != saved and hides is None and shown.settings.patches is not None:
         cost_caption(project, shown, {"mask": shapes})
+    if hides is None and share_looked_at(shapes) < LITTLE:
+        st.warning(
+            t(
+                "Only {share} of the picture is left: what lies anywhere else is not found by places.",
+                share=md(percent(100 * share_looked_at(shapes))),
+            ),
+            icon=":material/warning:",
+        )
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_mask_row"):
         if st.button(
             t("Apply"),

@@ -56,6 +56,17 @@ def cells(shown, judged, positions: np.ndarray, marks: list[str] | None = None) 
     )
 
 
+def with_places(pictures: Cells, alone: np.ndarray) -> Cells:
+    """As `cells`, where those that pass and of which a place does not, (n,) bool, say so on their corner."""
+    word = verdict("place").word
+    marks = pictures.marks or [""] * len(pictures.ids)
+    return replace(
+        pictures,
+        tones=["place" if one else tone for one, tone in zip(alone.tolist(), pictures.tones, strict=True)],
+        marks=[" · ".join(filter(None, (one and word, mark))) for one, mark in zip(alone.tolist(), marks, strict=True)],
+    )
+
+
 def turned_cells(shown, before, after, positions: np.ndarray) -> Cells:
     """Scored images whose verdict a trial would turn: both verdicts and the percentile under each."""
     words = {name: verdict(name).word for name in ("pass", "review", "reject")}

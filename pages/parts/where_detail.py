@@ -55,6 +55,11 @@ def places(project, shown, one) -> Places | None:
     )
 
 
+def by_place_alone(there: Places | None, one) -> bool:
+    """Whether a place flags an image that passes as a whole."""
+    return there is not None and there.flagged and not one.beyond
+
+
 def where_overlay(project, there: Places | None, item_id: int, against: int | None) -> dict:
     """What `compare_zoom` lays over the picture: the difference from a normal if that is switched on, else the heat.
 
@@ -136,7 +141,7 @@ def where_words(there: Places, one) -> str:
     }
     if one.beyond and there.flagged:
         return t("Found by both: the whole image is unusual ({whole}), and so is one place ({place}).", **told)
-    if there.flagged:
+    if by_place_alone(there, one):
         return t("Found by a place alone: the whole image is usual ({whole}), one place is not ({place}).", **told)
     if one.beyond:
         return t("Found by the whole image alone ({whole}): no single place is unusual (the worst {place}).", **told)
@@ -156,21 +161,22 @@ def where_closely(project, there: Places | None) -> None:
     image, *normals = found
     st.markdown(
         f"##### {t('The most unusual place')}",
-        help=t(
-            "Beside it the parts of normals that should have looked like it. Under each: how far apart they are, "
-            "as a multiple of the limit."
-        ),
+        help=t("Beside it the parts of normals that should have looked like it, the nearest first."),
     )
     with st.container(horizontal=True, gap="small", key="dn2_close_ups"):
         _close_up(image, t("this image"), t("The most unusual place of {name}", name=show(image.name)))
         for one in normals:
-            told = _of_the_limit(one.distance / there.limit if there.limit > 0 else math.nan)
-            _close_up(one, told, t("A part of the normal {name}", name=show(one.name)))
+            _close_up(one, _end(show(one.name)), t("A part of the normal {name}", name=show(one.name)))
 
 
 def _close_up(one, caption: str, alt: str) -> None:
     with st.container(width=CLOSE_UP):
         st.image(one.pixels, caption=md(caption), alt=alt, width=CLOSE_UP)
+
+
+def _end(name: str, length: int = 34) -> str:
+    """The end of a path tells more than its start; two lines of it stand under a close-up."""
+    return name if len(name) <= length else "…" + name[-(length - 1) :]
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -191,8 +197,8 @@ def _lines(there: Places | None) -> list[list[list[float]]]:
 def _words(stops) -> list[tuple[float, str, str]]:
     """A scale with its words in the reader's language."""
     known = {
-        "half the limit or less": t("half the limit or less"),
-        "limit": t("limit"),
+        "half the limit or less": t("half the limit or less: not painted"),
+        "limit": t("limit: faint below"),
         "1.5 times or more": t("1.5 times or more"),
         "alike": t("alike"),
         "very different": t("very different"),

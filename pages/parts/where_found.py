@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 
 from dn2core.explore.modes import FOUND, found_by
 from pages.parts.look import NORMAL, REJECT, REVIEW, SELECTED, raw, template
-from pages.parts.results import Cells, percents
+from pages.parts.results import Cells, percents, with_places
 from pages.parts.text import number, plain, show, t
 
 _TOP = 4.0  # times the limit: farther images stand at the edge, or those near it would be squashed
@@ -29,6 +29,11 @@ def modes(judged, patches) -> np.ndarray:
     return np.where(unknown, "", found_by(judged.flagged, patches.flagged))
 
 
+def by_a_place_alone(judged, patches) -> np.ndarray:
+    """(q,) bool: the scored images that pass as a whole and of which a place does not; `patches` may be None."""
+    return np.zeros(len(judged.flagged), bool) if patches is None else patches.flagged & ~judged.flagged
+
+
 def most_unusual_place_first(patches, positions: np.ndarray) -> np.ndarray:
     """These positions by the score of their patches, those not compared yet last."""
     return positions[np.argsort(-np.nan_to_num(patches.scores[positions], nan=-np.inf), kind="stable")]
@@ -49,15 +54,15 @@ def mode_cells(shown, judged, patches, positions: np.ndarray) -> Cells:
             places, percents(judged.percentiles[positions]), patches.scores[positions].tolist(), strict=True
         )
     ]
-    return Cells(
+    pictures = Cells(
         ids=shown.scored.ids[positions].tolist(),
         captions=captions,
         tones=[
-            "reject" if word in ("both", "patches") else tone
-            for word, tone in zip(found[positions].tolist(), whole, strict=True)
+            "reject" if word == "both" else tone for word, tone in zip(found[positions].tolist(), whole, strict=True)
         ],
         details=[show(shown.scored.names[at]) for at in positions.tolist()],
     )
+    return with_places(pictures, by_a_place_alone(judged, patches)[positions])
 
 
 def both_modes(shown, judged, patches, *, height: int = 380) -> go.Figure:

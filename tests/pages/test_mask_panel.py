@@ -19,6 +19,7 @@ mask_panel(project, snapshot(project))
 """
 LEFT = ("ignore", ((0.0, 0.0), (0.25, 0.0), (0.25, 1.0), (0.0, 1.0)))
 RIGHT = ("ignore", ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)))
+SLIT = ("only", ((0.0, 0.0), (1 / 32, 0.0), (1 / 32, 1.0), (0.0, 1.0)))
 ALL = ("ignore", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))
 
 
@@ -101,6 +102,17 @@ def test_a_mask_that_hides_everything_cannot_be_applied(project, browser):
     browser.draw(ALL)
     assert "hides the whole picture" in words(at.run())
     assert at.button(key="dn2_mask_apply").disabled and not at.button(key="dn2_mask_back").disabled
+
+
+def test_a_mask_that_leaves_little_is_warned_of_before_it_is_applied(project, browser):
+    at = opened(project)
+    assert "It holds for places only" in words(at)
+    browser.draw(SLIT)
+    assert any(f"Only {md('3.1')}" in one.value for one in at.run().warning)
+    assert not at.button(key="dn2_mask_apply").disabled
+    for shapes in ([RIGHT], [ALL]):  # enough, and nothing at all: that is refused
+        browser.draw(*shapes)
+        assert not at.run().warning
 
 
 @pytest.mark.parametrize("shapes", [[["hide", []]], "<b>", [["ignore", [[0, 0], [1, 0], [0, "x"]]]]])

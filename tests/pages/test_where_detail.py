@@ -8,6 +8,7 @@ import pytest
 
 from dn2core.project.snapshot import snapshot
 from pages.parts import where_detail
+from pages.parts.text import md
 from pages.parts.where_detail import Places, where_words
 from tests.pages.app import filled, opened, texts
 from tests.pages.test_detail import judged
@@ -77,7 +78,11 @@ def test_the_heat_lies_over_the_picture_on_the_scale_of_the_project(project, pat
     first = images(project)[0]
     opened("score", project=project.id, image=first)
     assert zoomed["overlay_url"].split("?")[0].endswith(f"/{first}") and "/dn2/heat/" in zoomed["overlay_url"]
-    assert [word for _, _, word in zoomed["legend"] if word] == ["half the limit or less", "limit", "1.5 times or more"]
+    assert [word for _, _, word in zoomed["legend"] if word] == [
+        "half the limit or less: not painted",
+        "limit: faint below",
+        "1.5 times or more",
+    ]
     (line,) = zoomed["contours"]
     middle = (np.min(line, axis=0) + np.max(line, axis=0)) / 2
     assert middle == pytest.approx([0.7, 0.375], abs=0.01)  # of the cell at (1, 3)
@@ -125,7 +130,6 @@ def test_what_is_not_compared_yet_is_said(project, patches, zoomed):
 
 def test_both_scores_stand_side_by_side(project, patches, zoomed):
     from pages.parts.look import percent
-    from pages.parts.text import md
 
     at = opened("score", project=project.id, image=images(project)[0])
     (table,) = [text for text in texts(at.main) if text.startswith("|")]
@@ -141,7 +145,30 @@ def test_the_place_stands_beside_the_parts_that_should_have_looked_like_it(proje
     at = opened("score", project=project.id, image=images(project)[0])
     assert any("The most unusual place" in text for text in texts(at.main))
     told = [caption for element in at.image for caption in element.captions]
-    assert told == ["this image", *["0\\.50 x the limit"] * 3]
+    assert told == ["this image", *[md(name) for name in snapshot(project).normals.names[:3]]]  # nearest first
+
+
+def test_of_a_long_name_the_end_stands_under_a_close_up():
+    assert where_detail._end("a.png") == "a.png"
+    assert where_detail._end("line 3/night/" + 40 * "x" + "/part 0071.png", 16) == "…x/part 0071.png"
+
+
+def test_a_pass_that_a_place_flags_says_so_beside_it(project, patches, zoomed):
+    judgement = snapshot(project).judge()
+    passes = np.flatnonzero(~judgement.flagged)
+    patches.scores = [3.0] * 3
+    for at in range(3):
+        read = badges(opened("score", project=project.id, image=images(project)[at]))
+        assert any("flagged by a place" in one and "orange" in one for one in read) == (at in passes)
+        assert any("pass" in one for one in read) == (at in passes)
+    patches.scores = [1.0] * 3
+    assert len(badges(opened("score", project=project.id, image=images(project)[passes[0]]))) == 1
+
+
+def badges(at) -> list[str]:
+    """Those of the verdict."""
+    assert not at.exception
+    return [text.value for text in at.main.markdown if "-badge[" in text.value]
 
 
 def test_a_picture_that_is_lost_leaves_the_rest_of_the_panel(project, patches, zoomed):

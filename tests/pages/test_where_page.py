@@ -1,5 +1,7 @@
 """Where: switched on by one button, then which mode found what, the filter in the address, and what is not there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from dn2core.project.catalogue import write_meta
 from dn2core.project.events import history
 from dn2core.project.patch_cost import STEPS
 from dn2core.project.patches import patch_view
-from dn2core.project.snapshot import snapshot
+from dn2core.project.snapshot import Snapshot, snapshot
 from pages.parts.jobs import progress
 from pages.parts.look import raw
 from pages.parts.where_found import both_modes
@@ -109,6 +111,61 @@ def test_a_failure_is_said_and_the_work_is_offered_again(project, store, monkeyp
     assert "flagged by a place" in words(at.run())
 
 
+def only_a_place(monkeypatch) -> None:
+    """The whole image flags nothing."""
+    judge = Snapshot.judge
+
+    def calm(self, *given):
+        judged = judge(self, *given)
+        return replace(judged, flagged=np.zeros_like(judged.flagged), verdicts=np.full(len(judged.flagged), "pass"))
+
+    monkeypatch.setattr(Snapshot, "judge", calm)
+
+
+@pytest.mark.parametrize("page", ["where", "score"])
+def test_a_pass_that_a_place_flags_does_not_look_like_one(looked, galleries, monkeypatch, page):
+    only_a_place(monkeypatch)
+    view = snapshot(looked)
+    alone = patch_view(looked, view).flagged
+    assert alone.sum() == 2
+    at = opened(page, project=looked.id)
+    by = dict(zip(galleries["ids"], zip(galleries["tones"], galleries["marks"], strict=True), strict=True))
+    for item, odd in zip(view.scored.ids.tolist(), alone, strict=True):
+        tone, mark = by[item]
+        assert (tone, mark.startswith("flagged by a place")) == (("place", True) if odd else ("pass", False))
+    if page == "score":
+        assert "0 of 5 flagged · 2 more by a place alone" in words(at)
+        assert galleries["captions"][0].startswith("pass · ")
+        at.button(key="dn2_show_places").click().run()
+        assert at.title[0].value == "Where" and at.query_params["by"] in ("patches", ["patches"])
+
+
+def test_score_counts_a_place_alone_once_it_is_compared(looked, store, galleries, monkeypatch):
+    only_a_place(monkeypatch)
+    with looked.db.write() as db:
+        kept = db.execute("SELECT * FROM patch_results").fetchall()
+        db.execute("DELETE FROM patch_results")
+    assert "by a place alone" not in words(opened("score", project=looked.id))
+    assert set(galleries["tones"]) == {"pass"}
+    with looked.db.write() as db:
+        marks = ", ".join("?" * len(kept[0]))
+        db.executemany(f"INSERT INTO patch_results VALUES ({marks})", [tuple(row) for row in kept])
+    assert "2 more by a place alone" in words(opened("score", project=looked.id))
+    assert galleries["tones"].count("place") == 2
+
+
+def test_without_places_score_speaks_of_none(project, galleries):
+    assert "a place alone" not in words(opened("score", project=project.id))
+    assert "place" not in galleries["tones"]
+
+
+def test_a_mask_in_force_stands_in_the_answer(looked, store, galleries):
+    assert "of the picture is looked at" not in words(where(looked))
+    looked.change_settings(mask=(("only", ((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5))),))
+    run_pending(store)
+    assert "by both · places: 25.0 % of the picture is looked at" in words(where(looked))
+
+
 def test_the_answer_and_its_images_most_unusual_place_first(looked, galleries):
     at, view = where(looked), snapshot(looked)
     found = patch_view(looked, view)
@@ -148,9 +205,10 @@ def test_without_scored_images_the_limit_is_set(store, fake_encoder):
     project = store.create("New")
     give(project, "normal", [part(i) for i in range(4)], name="n{i}.png")
     run_pending(store)
-    project.change_settings(patches="bank")
+    project.change_settings(patches="bank", mask=(("ignore", ((0, 0), (0.5, 0), (0.5, 1), (0, 1))),))
     run_pending(store)
-    assert "The limit for places is set" in words(where(project))
+    assert "The limit for places is set" in (said := words(where(project)))
+    assert "places: 50.0 % of the picture is looked at" in said
 
 
 def test_one_normal_is_too_few_for_a_limit(store, fake_encoder, galleries):
@@ -162,6 +220,7 @@ def test_one_normal_is_too_few_for_a_limit(store, fake_encoder, galleries):
     run_pending(store)
     assert "One normal is too few for a limit" in words(where(project))
     assert raw(patch_view(project, snapshot(project)).scores[0]) in galleries["captions"][0]
+    assert "the raw distance of that place" in words(where(project)) and "in units of" not in words(where(project))
 
 
 def test_what_is_not_compared_yet_is_said_and_offered(looked, store, galleries):

@@ -10,7 +10,7 @@ from pages.parts.routes import url
 from pages.parts.text import t
 
 _gallery = register("gallery")
-_TONES = ("plain", "normal", "pass", "review", "reject")
+_TONES = ("plain", "normal", "pass", "place", "review", "reject")
 
 
 def gallery(
@@ -34,7 +34,8 @@ def gallery(
     Args:
         ids: items of the project.
         captions: a line under each; plain text.
-        tones: "pass", "review", "reject", "normal" or "plain": colour and sign of the caption.
+        tones: "pass", "place", "review", "reject", "normal" or "plain": colour and sign of the caption; of "place"
+            the mark, too.
         details: what the tooltip and a screen reader add; plain text, usually the file's name.
         marks: a word on each picture's corner, "" for none; plain text.
         selected: marked and scrolled into sight when the gallery appears.
