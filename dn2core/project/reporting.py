@@ -30,6 +30,7 @@ from dn2core.project.history_words import (
     setting_value,
 )
 from dn2core.project.labels import DEFECT, GOOD, UNSURE, Label, labels, labels_of
+from dn2core.project.limit_words import refusal
 from dn2core.project.patches import PatchView, patch_heat, patch_view
 from dn2core.project.settings import K_MAX
 from dn2core.project.snapshot import Snapshot
@@ -295,19 +296,6 @@ def _came_about(judged: Judgement, limit: Calibration, done: str, say: Say) -> s
     return words if limit.supported else f"{words} {say.t('That budget cannot be promised yet.')}"
 
 
-def _refusal(limit: Calibration, say: Say) -> str:
-    return say.tn(
-        "{n} score of good parts cannot promise {budget}: with 95 % confidence they support {best} at best; "
-        "{more} more are needed.",
-        "{n} scores of good parts cannot promise {budget}: with 95 % confidence they support {best} at best; "
-        "{more} more are needed.",
-        limit.forecast.n,
-        budget=say.one_in(limit.budget),
-        best=say.one_in(limit.best_budget),
-        more=say.number(limit.more_needed),
-    )
-
-
 def _forecasts(view: Snapshot, judged: Judgement, say: Say):
     """What each kind of reference expects above the limit in force; at fewer neighbours where it has no more."""
     for kind in view.references if judged.calibration else ():
@@ -400,7 +388,7 @@ def _warnings(
             n = say.number(len(judged.reference_scores))
             yield t("The limits rest on {n} scores of good parts only and are unreliable.", n=n)
         limits = [judged.calibration] + ([judged.rejection] if judged.reject_budget is not None else [])
-        yield from (_refusal(limit, say) for limit in limits if not limit.supported)
+        yield from (refusal(limit, say) for limit in limits if not limit.supported)
         yield from _lots_differ(view, judged, say)
     if view.lost:
         yield tn(

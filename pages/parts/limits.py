@@ -1,11 +1,11 @@
 """How limits read: the budget behind them, what they promise, and when they cannot."""
 
-import math
-
 import numpy as np
 
 from dn2core.detect import flagged_of, limit_for
-from pages.parts.look import one_in
+from dn2core.project import limit_words
+from dn2core.project.limit_words import whole
+from pages.parts.history_words import SAY
 from pages.parts.text import number, t, tn
 
 OF = 1_000  # good parts that a forecast speaks of
@@ -13,20 +13,12 @@ OF = 1_000  # good parts that a forecast speaks of
 
 def budget_words(budget: float) -> str:
     """A budget as "1 in 14": N in whole numbers, rounded down; what lies between 1 in 5 and 1 in 2 in percent."""
-    n = whole(budget)
-    if budget > 0.2 and abs(1 / budget - n) > 1e-6:
-        return one_in(budget)
-    return t("1 in {n}", n=number(n))
+    return limit_words.budget_words(budget, SAY)
 
 
 def support_words(n: int | None) -> str:
     """What scores can promise, by the largest N of "1 in N" (see `promised`)."""
-    return t("less than 1 in 2") if n is None or n < 2 else t("1 in {n}", n=number(n))
-
-
-def whole(share: float) -> int:
-    """The N of "1 in N", rounded down: it never says that fewer are flagged than the share does."""
-    return math.floor(1 / share + 1e-6)
+    return limit_words.support_words(n, SAY)
 
 
 def refusal(calibration, best: int | None = None) -> str:
@@ -35,16 +27,7 @@ def refusal(calibration, best: int | None = None) -> str:
     Args:
         best: the largest N that can be promised, where it was looked for (see `promised`).
     """
-    return tn(
-        "{n} score of good parts cannot promise {budget}: with 95 % confidence they support {best} at best; "
-        "{more} more are needed.",
-        "{n} scores of good parts cannot promise {budget}: with 95 % confidence they support {best} at best; "
-        "{more} more are needed.",
-        calibration.forecast.n,
-        budget=budget_words(calibration.budget),
-        best=support_words(whole(calibration.best_budget) if best is None else best),
-        more=number(calibration.more_needed),
-    )
+    return limit_words.refusal(calibration, SAY, best)
 
 
 def promised(scores: np.ndarray, best_budget: float, lots: np.ndarray | None, set_aside: int = 0) -> int | None:

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from dn2core.project.events import history
 from dn2core.project.labels import set_label
 from dn2core.project.lots import lots_from_folders, set_lots
 from dn2core.project.normals import add_normals, hold_out
+from dn2core.project.reporting import report_of
 from dn2core.project.snapshot import forget, snapshot
 from pages.parts import costs as cost_parts
 from pages.parts import limit_draft
@@ -171,6 +173,12 @@ def test_what_is_offered_instead_can_be_promised(days):
     assert "they support 1 in 20 at best" in refusal(judged.calibration)
     table = basis_table([basis_of(plain, 2, 0.01)], "leave_one_out", "leave_one_out")
     assert table["Can promise"].tolist() == ["1 in 20"]
+
+
+def test_a_report_says_of_a_promise_what_the_pages_say(project):
+    judged = snapshot(project).judge()
+    report = report_of(project, snapshot(project), judged, when=datetime.now(UTC))
+    assert [one for one in report.warnings if "cannot promise" in one] == [refusal(judged.calibration)]
 
 
 @given(some.floats(1e-5, 0.95))

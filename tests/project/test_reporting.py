@@ -14,6 +14,7 @@ from dn2core.explore.curves import roc_auc
 from dn2core.project import run_pending
 from dn2core.project.events import history
 from dn2core.project.labels import labels, set_label, undo_label
+from dn2core.project.limit_words import refusal
 from dn2core.project.lots import set_lots
 from dn2core.project.normals import hold_out, remove_normals
 from dn2core.project.reductions import submit_reduction
@@ -83,7 +84,10 @@ def test_a_limit_tells_how_it_came_about(project):
     assert "The budget: 1 in 100 good parts may be flagged." in limit.sentence
     assert f"Of 30 scores of good parts (each normal against the others), {above} lie above it." in limit.sentence
     assert limit.sentence.endswith("That budget cannot be promised yet.")
-    assert any("30 scores of good parts cannot promise 1 in 100" in words for words in made(project).warnings)
+    [refused] = [words for words in made(project).warnings if "cannot promise" in words]
+    assert refused.startswith("30 scores of good parts cannot promise 1 in 100:")
+    # They support a share of 1 - 0.05^(1/30), 1 in 10.5: what can be promised is told in whole numbers, rounded down.
+    assert "they support 1 in 10 at best; 269 more are needed" in refused and refused == refusal(judged.calibration)
     project.save_settings(replace(project.settings(), budget=0.2))
     report = made(project)
     assert not report.limits[0].sentence.endswith("yet.")
