@@ -6,8 +6,8 @@ Detection with Deep Pyramid Correspondences, 2020).
 
 Both papers compare all stages of the network as one long vector. Here each stage is compared by itself, in its own
 grid, and the distances are put together: what is strange to one stage alone does not drown in what the others find
-usual, and a coarse stage has a quarter of the patches. On the sets of benchmarks/patches about as many defects are found
-by it, in less than half the time.
+usual, and a coarse stage has a quarter of the patches. On the sets of benchmarks/patches about as many defects are
+found by it, in less than half the time.
 
 A patch that lies where normal patches are rare may lie farther from them than one where they are dense. So each squared
 distance is divided by a power of the neighbour's own spread in the bank, as `forms.density` does for whole images; and
