@@ -41,6 +41,9 @@ def tab(app):
     one.goto(address)
     one.get_by_text("pressed: .").wait_for()
     one.get_by_text("Your name").wait_for()  # the component is there
+    one.get_by_role("button", name="Press Right").wait_for()
+    one.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    one.wait_for_timeout(500)  # a button listens for its key a moment after it is drawn
     yield one
     one.close()
 
