@@ -121,7 +121,6 @@ def test_a_damaged_original_stays_unmeasured_and_breaks_nothing(project, store):
 
 def test_measuring_that_was_stopped_keeps_what_is_done(project, store, monkeypatch):
     forgotten(project)
-    monkeypatch.setattr(captures, "CHUNK", 8)
     job = captures.ask_to_measure(project)
     checked = captures.prepared
 
@@ -131,11 +130,12 @@ def test_measuring_that_was_stopped_keeps_what_is_done(project, store, monkeypat
                 store.jobs.cancel(job)
             yield one
 
-    monkeypatch.setattr(captures, "prepared", cancelling)
-    run_pending(store)
+    with monkeypatch.context() as for_now:
+        for_now.setattr(captures, "CHUNK", 8)
+        for_now.setattr(captures, "prepared", cancelling)
+        run_pending(store)
     assert store.jobs.job(job).state == "cancelled"
     assert 0 < captures.measured(project) < len(NORMALS)
-    monkeypatch.undo()
     captures.ask_to_measure(project)
     run_pending(store)
     assert captures.measured(project) == len(NORMALS) + 5

@@ -119,9 +119,9 @@ def test_vectors_that_serve_nobody_any_more_go_when_a_job_ends(store, project, m
     after = looked_at(project.snapshot(), other)
     assert not first & after and len(after) == 2  # a normal that is none any more
     assert len(looked_at(view, normal)) == 3  # in a state of the past: what was just asked for stays
-    monkeypatch.setattr(jiggle, "RECIPE", "other")
-    assert len(looked_at(project.snapshot(), other)) == 1  # other changes
-    monkeypatch.undo()
+    with monkeypatch.context() as changed:
+        changed.setattr(jiggle, "RECIPE", "other")
+        assert len(looked_at(project.snapshot(), other)) == 1  # other changes
     project.change_backbone("efficientnet_lite1", "whole")
     run_pending(store)
     now = looked_at(project.snapshot(), scored)
