@@ -11,6 +11,7 @@ from pages.parts.backbone import backbone_choice
 from pages.parts.browse import browse
 from pages.parts.detail import open_detail
 from pages.parts.fewer import in_use_words
+from pages.parts.forms import order_words
 from pages.parts.header import few_normals, need_project, number_row, problem, project_header
 from pages.parts.impact import changed_normals
 from pages.parts.intake import intake_ways
@@ -143,13 +144,11 @@ def _at_a_glance(project, shown, judged) -> None:
 
 
 def _gallery(project, shown, order: list[int], judged) -> None:
-    st.markdown(
-        f"##### {t('Most unusual first')}",
-        help=t(
-            "Under each: its distance to the other normals as a multiple of the usual spacing. "
-            "The usual spacing is the distance from a normal to the nearest other one, for half of them less."
-        ),
+    words = t(
+        "Under each: its distance to the other normals as a multiple of the usual spacing. "
+        "The usual spacing is the distance from a normal to the nearest other one, for half of them less."
     )
+    st.markdown(f"##### {t('Most unusual first')}", help=f"{words} {order_words(judged.form)}")
     pictures = normal_cells(shown, judged, order)
     browse(project, pictures, key="dn2_normals_gallery", height=440 if len(order) > 12 else 240)
 

@@ -6,7 +6,7 @@ import streamlit as st
 from dn2core.errors import DN2Error
 from dn2core.project.captures import measured
 from dn2core.project.labels import labels_of
-from dn2core.project.patches import patch_view
+from dn2core.project.patches import by_a_place_alone, patch_view
 from dn2core.project.reporting import known_labels, results_of
 from pages.parts import filters
 from pages.parts.accounting import accounting, last_delivery, source_word
@@ -18,6 +18,7 @@ from pages.parts.charts import score_histogram
 from pages.parts.deliveries import deliveries
 from pages.parts.detail import open_wanted
 from pages.parts.feedback import label_word, marks
+from pages.parts.forms import order_words
 from pages.parts.header import empty_state, few_normals, moment, need_project, problem, project_header
 from pages.parts.impact import changed_normals
 from pages.parts.intake import intake_ways
@@ -25,11 +26,11 @@ from pages.parts.jobs import job_panel, last_failure
 from pages.parts.limits import refusal
 from pages.parts.links import go
 from pages.parts.look import ICONS, percent, plot_config, raw, verdict
+from pages.parts.place_alone import not_compared_yet, place_badge
 from pages.parts.report_button import report_button
 from pages.parts.results import cells, most_unusual_first, with_places
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import distinct, language, md, number, t, tn
-from pages.parts.where_found import by_a_place_alone
 from pages.parts.widgets import put
 
 
@@ -73,8 +74,9 @@ def score() -> None:
     changed_normals(project)
     alone = by_a_place_alone(judged, places)
     _answer(shown, judged, int(alone.sum()))
-    _missed(judged, said)
-    _places(shown, places, int(alone.sum()))
+    _missed(judged, said, alone)
+    not_compared_yet(shown, places)
+    _by_place(int(alone.sum()))
     _check_capture(int(odd.sum()), chosen)
     last_delivery(project.batches("scored"))
     if not past():
@@ -169,9 +171,9 @@ def _counts(judged, flagged: int, n: int, alone: int) -> str:
     return words
 
 
-def _missed(judged, said) -> None:
-    """Known defects that pass: nobody may have to look for that."""
-    missed = int(np.sum((said == "defect") & (judged.verdicts == "pass")))
+def _missed(judged, said, alone: np.ndarray) -> None:
+    """Known defects that pass, and of which no place is flagged either: nobody may have to look for that."""
+    missed = int(np.sum((said == "defect") & (judged.verdicts == "pass") & ~alone))
     if not missed:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_missed"):
@@ -187,22 +189,13 @@ def _missed(judged, said) -> None:
         )
 
 
-def _places(shown, places, alone: int) -> None:
-    """Images that pass as a whole and have one place that does not; and those of which that is not known."""
-    missing = 0 if shown.settings.patches is None else len(shown.scored) if places is None else places.pending
-    if missing:
-        st.caption(
-            tn(
-                "The places of {n} image are not compared yet: what one place alone gives away may be missing here.",
-                "The places of {n} images are not compared yet: what one place alone gives away may be missing here.",
-                missing,
-            )
-        )
+def _by_place(alone: int) -> None:
+    """Images that pass as a whole and have one place that does not."""
     if not alone:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dn2_by_place"):
         st.markdown(
-            f":orange-badge[{ICONS['place']} {verdict('place').word}] "
+            f"{place_badge()} "
             + tn(
                 "{n} more image has one unusual place, though it passes as a whole.",
                 "{n} more images have one unusual place, though they pass as a whole.",
@@ -343,19 +336,16 @@ def _pictures(project, shown, judged, chosen, positions, said, findings, alone, 
             st.button(t("Show all"), key="dn2_show_all", on_click=filters.write, args=(filters.Filters(),))
         return
     if len(positions) < len(shown.scored):
-        st.caption(
-            md(
-                t(
-                    "{n} of {all} shown, most unusual first.",
-                    n=number(len(positions)),
-                    all=number(len(shown.scored)),
-                )
-            )
+        words = t(
+            "{n} of {all} shown, most unusual first.",
+            n=number(len(positions)),
+            all=number(len(shown.scored)),
         )
     else:
-        st.caption(
-            t("Most unusual first. Under each: verdict, percentile among the normals, multiple of the usual spacing.")
+        words = t(
+            "Most unusual first. Under each: verdict, percentile among the normals, multiple of the usual spacing."
         )
+    st.caption(md(f"{words} {order_words(judged.form)}"))
     key = repr((shown.generation, chosen, stamp, measured(project), language()))
     pictures = _cells(shown, judged, positions, said, findings, alone, key)
     browse(project, pictures, key="dn2_score_gallery", height=560 if len(positions) > 12 else 400)

@@ -213,6 +213,8 @@ def _lots(event: Event, say: Say) -> str:
 
 def _delivery(event: Event, say: Say) -> str:
     t, details = say.t, event.details
+    if not details["scored"]:
+        return _nothing_new(details, say)
     images = say.tn("{n} image scored", "{n} images scored", details["scored"])
     if details["flagged"] is None:
         return t("{images}, not judged: there was no limit", images=images)
@@ -225,6 +227,19 @@ def _delivery(event: Event, say: Say) -> str:
         k=say.number(details["k"]),
         version=say.number(event.version),
     )
+
+
+def _nothing_new(details: dict, say: Say) -> str:
+    """A delivery without a new image, and why, where the entry tells."""
+    known, rejected = details.get("known"), details.get("rejected")
+    why = []
+    if known:
+        why.append(say.tn("{n} file known already", "{n} files known already", known))
+    if rejected:
+        why.append(say.tn("{n} file rejected", "{n} files rejected", rejected))
+    if not why:
+        return say.t("No new image scored")
+    return say.t("No new image scored: {why}", why=", ".join(why))
 
 
 _KINDS = {"label": _label, "settings": _settings, "normals": _normals, "lots": _lots, "delivery": _delivery}

@@ -68,7 +68,7 @@ def _note_deliveries(db: sqlite3.Connection, view: Snapshot, verdicts: Judgement
         "SELECT id, author FROM batches WHERE role = 'scored' AND finished IS NOT NULL AND judged IS NULL"
     ).fetchall()
     for row in rows:
-        result = _judged(view, verdicts, row["id"])
+        result = _judged(view, verdicts, row["id"]) | _not_taken(db, row["id"])
         result["event"] = events.record(db, "delivery", row["author"], batch=row["id"], **result)
         db.execute("UPDATE batches SET judged = ? WHERE id = ?", (dump(result), row["id"]))
 
@@ -87,6 +87,13 @@ def _judged(view: Snapshot, verdicts: Judgement, batch: int) -> dict:
         "scored": int(mine.sum()),
         "flagged": _flagged(verdicts, mine),
     }
+
+
+def _not_taken(db: sqlite3.Connection, batch: int) -> dict:
+    """How many files of a batch are no new images: known ones and refused ones."""
+    found = db.execute("SELECT status, count(*) FROM outcomes WHERE batch_id = ? GROUP BY status", (batch,))
+    counts = dict(map(tuple, found))
+    return {"known": counts.get("duplicate", 0), "rejected": counts.get("rejected", 0)}
 
 
 def _number(value: float) -> float | None:

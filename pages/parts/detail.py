@@ -8,6 +8,7 @@ from pages.parts.charts import score_histogram
 from pages.parts.components.compare_zoom import compare_zoom
 from pages.parts.components.gallery import gallery
 from pages.parts.feedback import feedback
+from pages.parts.forms import form_words
 from pages.parts.header import moment, number_row, problem
 from pages.parts.impact import preview
 from pages.parts.jiggle import jiggle_bar
@@ -79,7 +80,7 @@ def look_at(project, shown, judged, one, *, said=None, go_on=None, beside: bool 
         _verdict(one, judged, there)
         where_verdict(there, one, judged)
         if not past():
-            _decide(project, shown, one, said or _said, go_on or _not_now)
+            _decide(project, shown, one, by_place_alone(there, one), said or _said, go_on or _not_now)
         _neighbours(project, neighbours, _against(neighbours, beside))
         _place(judged, one)
         jiggle_bar(project, shown, judged, one)
@@ -89,11 +90,11 @@ def look_at(project, shown, judged, one, *, said=None, go_on=None, beside: bool 
         _facts(project, one.item_id)
 
 
-def _decide(project, shown, one, said, go_on) -> None:
+def _decide(project, shown, one, by_place: bool, said, go_on) -> None:
     """What a person says of the image, and what follows for the normals."""
     if one.role == "scored":
         label = labels(project).get(int(shown.scored.image_ids[shown.scored.position(one.item_id)]))
-        feedback(project, one.item_id, label, flagged=one.beyond, then=said)
+        feedback(project, one.item_id, label, flagged=one.beyond or by_place, then=said)
         if label and label.label == "good" and not one.same_as_normal:
             if st.query_params.get("trial") == "join":
                 preview(project, shown, join=(one.item_id,), close=go_on, then=go_on)
@@ -182,7 +183,8 @@ def _verdict(one, judged, there) -> None:
                 t("Score"),
                 raw(one.score),
                 t(
-                    "Mean squared distance to the {k} nearest normals; above the limit of {limit} it is flagged.",
+                    "How unusual = {formula}, at k = {k}. Above the limit of {limit} it is flagged.",
+                    formula=form_words(judged.form).formula,
                     k=number(judged.k),
                     limit=raw(judged.limit),
                 ),

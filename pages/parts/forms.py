@@ -37,3 +37,10 @@ def form_words(name: str) -> FormWords:
         return known[name]
     form = form_of(name)
     return FormWords(form.title, form.formula)
+
+
+def order_words(name: str) -> str:
+    """Why the multiples under a gallery do not fall in its order; "" where they do."""
+    if name == "mean":
+        return ""
+    return t("The order is that of the score ({form}), so the multiples need not fall.", form=form_words(name).title)

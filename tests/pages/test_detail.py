@@ -101,6 +101,24 @@ def test_what_the_network_saw_is_one_switch_away(project, parts):
     assert parts["zoom"]["left_url"].startswith("/dn2/saw/") and address(at)["saw"] == "1"
 
 
+@pytest.mark.parametrize(("form", "corrected"), [("mean", False), ("density", True)])
+def test_the_score_is_explained_by_the_form_in_force(project, parts, form, corrected):
+    project.change_settings(form=form)
+    at = opened("score", project=project.id, image=str(order_of(project)[0]))
+    [score] = [one for one in at.metric if one.label == "Score"]
+    assert score.help.startswith("How unusual = mean of the squared distances to the k nearest normals")
+    assert ("divided by the square root" in score.help) == corrected and "at k = 2" in score.help
+
+
+@pytest.mark.parametrize(("form", "told"), [("mean", False), ("kth", True), ("density", True)])
+def test_galleries_by_score_say_that_multiples_need_not_fall(project, parts, form, told):
+    project.change_settings(form=form)
+    for page in ("score", "normals"):
+        at = opened(page, project=project.id)
+        shown = [*at.caption, *at.markdown]
+        assert any("the multiples need not fall" in f"{one.value} {one.help}" for one in shown) == told
+
+
 def test_what_a_crop_left_out_is_outlined(store, project, parts):
     item = order_of(project)[0]
     opened("score", project=project.id, image=str(item))

@@ -7,6 +7,7 @@ from dn2core.detect import FORMS, PASS
 from dn2core.errors import NotFound, Refused, StorageError
 from dn2core.project import Settings, intake, judging, run_pending, snapshot
 from dn2core.project.events import history
+from dn2core.project.history_words import event_words
 from dn2core.project.impact import impact
 from dn2core.project.labels import labels, set_label
 from dn2core.project.lots import set_lots
@@ -170,6 +171,16 @@ def test_a_delivery_is_noted_under_the_state_that_judged_it(store, project, monk
     run_pending(store)
     event = history(project, kinds=("delivery",))[0]
     assert len(calls) == 2 and event.version == event.details["version"]
+
+
+def test_a_delivery_of_known_and_refused_files_says_so(store, project):
+    known = tiny(3, seed=5)
+    give(project, "scored", known)
+    give(project, "scored", [*known, ("broken.png", b"?")])
+    run_pending(store)
+    again, first = history(project, kinds=("delivery",))[:2]
+    assert event_words(again) == "No new image scored: 3 files known already, 1 file rejected"
+    assert event_words(first).startswith("3 images scored: ")
 
 
 def test_a_restore_refuses_when_something_newer_came(project):

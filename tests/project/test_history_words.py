@@ -48,6 +48,15 @@ def changed(before: Settings, **change) -> Event:
             event("delivery", scored=1, flagged=None, limit=None, k=1, version=1),
             "1 image scored, not judged: there was no limit",
         ),
+        (
+            event("delivery", scored=0, flagged=0, limit=0.4, k=2, known=1200, rejected=1),
+            "No new image scored: 1,200 files known already, 1 file rejected",
+        ),
+        (
+            event("delivery", scored=0, flagged=None, limit=None, k=2, known=1, rejected=0),
+            "No new image scored: 1 file known already",
+        ),
+        (event("delivery", scored=0, flagged=0, limit=0.4, k=2), "No new image scored"),
     ],
 )
 def test_what_happened_in_one_line(entry, words):
