@@ -18,7 +18,8 @@ from pages.parts.jiggle import jiggle_panel
 from pages.parts.jobs import job_panel
 from pages.parts.links import link
 from pages.parts.opened import wanted_image
-from pages.parts.results import judged_item
+from pages.parts.place_alone import flagged_by_place
+from pages.parts.results import judged_item, with_places
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import number, t, tn
 from pages.parts.widgets import put
@@ -56,6 +57,7 @@ def capture() -> None:
     if found.scored_with_findings().any():
         _filter(found, chosen)
         pictures = capture_cells(shown.scored, found.scored, scored_order, judged.verdicts.tolist())
+        pictures = with_places(pictures, flagged_by_place(project, shown, judged)[scored_order])
         browse(project, pictures, key="dn2_capture", height=520 if len(pictures.ids) > 12 else 360)
     _health(project, shown, found, normals, normal_order)
     jiggle_panel(project, shown)

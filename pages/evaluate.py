@@ -6,7 +6,7 @@ import streamlit as st
 from dn2core.explore.modes import both_by_labels
 from dn2core.project.evaluate import evaluation, in_cell
 from dn2core.project.labels import labels, labels_of
-from dn2core.project.patches import patch_view
+from dn2core.project.patches import by_a_place_alone, patch_view
 from pages.parts.browse import browse
 from pages.parts.detail import open_detail
 from pages.parts.enough import enough, lonely_ids
@@ -17,7 +17,7 @@ from pages.parts.label_upload import label_upload
 from pages.parts.links import link
 from pages.parts.look import one_in, percent
 from pages.parts.opened import wanted_image
-from pages.parts.results import cells, judged_item
+from pages.parts.results import cells, judged_item, with_places
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import language, t, tn
 from pages.parts.where_beside import beside, places_may_find_more
@@ -179,13 +179,15 @@ def _gallery(project, shown, judged, positions, *, key: str, stamp: tuple) -> No
     if not len(positions):
         st.caption(t("No image is here."))
         return
-    pictures = _cells(shown, judged, positions, repr((stamp, language())))
+    places = patch_view(project, shown)
+    alone = by_a_place_alone(judged, places)[positions]
+    pictures = _cells(shown, judged, positions, alone, repr((stamp, places and places.key, language())))
     browse(project, pictures, key=key, height=400 if len(positions) > 7 else 210)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _cells(_shown, _judged, _positions, key: str):
-    return cells(_shown, _judged, _positions)
+def _cells(_shown, _judged, _positions, _alone, key: str):
+    return with_places(cells(_shown, _judged, _positions), _alone)
 
 
 def _labels(project, *, labelled: bool) -> None:

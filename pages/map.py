@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from dn2core.errors import DN2Error
+from dn2core.project.patches import by_a_place_alone, patch_view
 from pages.parts import areas
 from pages.parts.accounting import source_word
 from pages.parts.browse import browse
@@ -15,7 +16,7 @@ from pages.parts.impact import changed_normals
 from pages.parts.jobs import job_panel, last_failure
 from pages.parts.look import dark
 from pages.parts.opened import wanted_image
-from pages.parts.results import all_scores, item_cells, judged_item, rows_of
+from pages.parts.results import all_scores, item_cells, judged_item, rows_of, with_places
 from pages.parts.service import current_project, past, snapshot, store
 from pages.parts.text import language, md, number, t, tn
 
@@ -137,12 +138,13 @@ def _draw_button(project, table, busy: bool) -> None:
 @st.fragment
 def _explore(project, shown, judged, table) -> None:
     """The map with its colours, and the gallery of what was chosen on it."""
-    by = _colour_choice()
+    by, places = _colour_choice(), patch_view(project, shown)
+    alone = by_a_place_alone(judged, places)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        _draw(project, shown, judged, table, by)
+        _draw(project, shown, judged, table, by, alone, places and places.key)
     with right:
-        _selection(project, shown, judged, table)
+        _selection(project, shown, judged, table, alone)
 
 
 def _colour_choice() -> str:
@@ -162,26 +164,15 @@ def _coloured() -> None:
         st.query_params["colour"] = st.session_state["dn2_colour"]
 
 
-def _draw(project, shown, judged, table, by: str) -> None:
+def _draw(project, shown, judged, table, by: str, alone: np.ndarray, compared: tuple | None) -> None:
+    """`alone`: (q,) bool, flagged by a place alone; `compared` is another one whenever that changed."""
     alt = t("Map of the images; the ones chosen on it are shown as a gallery below")
+    key = (shown.generation, judged.k, compared, table.made_at, table.kind, by, language(), st.context.timezone)
     if len(table.ids) > PLOTLY_POINTS:
-        _canvas(project, shown, judged, table, by)
+        _canvas(project, shown, judged, table, by, alone, repr(key))
         return
-    key = repr(
-        (
-            shown.generation,
-            judged.k,
-            table.made_at,
-            table.kind,
-            len(table.ids),
-            by,
-            dark(),
-            language(),
-            st.context.timezone,
-        )
-    )
     st.plotly_chart(
-        _figure(project, shown, judged, table, by, key),
+        _figure(project, shown, judged, table, by, alone, repr((key, len(table.ids), dark()))),
         theme=None,
         config=map_config(),
         key=_chart_key(project),
@@ -196,14 +187,13 @@ def _chart_key(project) -> str:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _figure(_project, _shown, _judged, _table, by: str, key: str):
+def _figure(_project, _shown, _judged, _table, by: str, _alone, key: str):
     # The very same figure again: any change of it would drop the selection in the browser.
-    return map_figure(_table.xy, _colours(_project, _shown, _judged, by), height=HEIGHT)
+    return map_figure(_table.xy, _colours(_project, _shown, _judged, by, _alone), height=HEIGHT)
 
 
-def _canvas(project, shown, judged, table, by: str) -> None:
-    key = repr((shown.generation, judged.k, table.made_at, table.kind, by, language(), st.context.timezone))
-    x, y, colours = _points(project, shown, judged, table, by, key)
+def _canvas(project, shown, judged, table, by: str, alone, key: str) -> None:
+    x, y, colours = _points(project, shown, judged, table, by, alone, key)
     event = map_canvas(
         key=_chart_key(project),
         x=x,
@@ -220,16 +210,16 @@ def _canvas(project, shown, judged, table, by: str) -> None:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _points(_project, _shown, _judged, _table, by: str, key: str):
+def _points(_project, _shown, _judged, _table, by: str, _alone, key: str):
     x, y = areas.to_grid(_table.xy)
-    return x.tobytes(), y.tobytes(), _colours(_project, _shown, _judged, by)
+    return x.tobytes(), y.tobytes(), _colours(_project, _shown, _judged, by, _alone)
 
 
 def _canvas_texts(colours: Colours) -> dict:
     return {"legend": list(colours.names), "ticks": [list(tick) for tick in colours.ticks]}
 
 
-def _colours(project, shown, judged, by: str) -> Colours:
+def _colours(project, shown, judged, by: str, alone: np.ndarray) -> Colours:
     if by == "score":
         return by_score(all_scores(shown, judged), judged.limit)
     if by == "source":
@@ -237,7 +227,7 @@ def _colours(project, shown, judged, by: str) -> Colours:
         labels = {batch.id: _source(batch) for batch in project.batches()}
         present, codes = np.unique(batches, return_inverse=True)
         return by_source([labels.get(one, t("unknown")) for one in present.tolist()], codes)
-    return by_verdict(judged.verdicts, len(shown.normals))
+    return by_verdict(np.where(alone, "place", judged.verdicts), len(shown.normals))
 
 
 def _source(batch) -> str:
@@ -296,7 +286,7 @@ def _selected(table) -> np.ndarray | None:
     return None
 
 
-def _selection(project, shown, judged, table) -> None:
+def _selection(project, shown, judged, table, alone: np.ndarray) -> None:
     rows = _selected(table)
     if rows is None:
         st.caption(
@@ -324,8 +314,10 @@ def _selection(project, shown, judged, table) -> None:
         st.caption(t("No image lies in that area."))
         return
     ids = table.ids[rows]
-    # Around a clicked point the nearest come first.
-    pictures = item_cells(shown, judged, _by_score(shown, judged, ids) if "area" in st.query_params else ids)
+    if "area" in st.query_params:  # around a clicked point the nearest come first
+        ids = _by_score(shown, judged, ids)
+    by_place = np.concatenate([np.zeros(len(shown.normals), bool), alone])[rows_of(shown, ids)]
+    pictures = with_places(item_cells(shown, judged, ids), by_place)
     browse(project, pictures, key="dn2_map_gallery", height=HEIGHT - 70, cell=108)
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dn2core.project.claims import claim, claimed_by_others
 from dn2core.project.labels import labels, labels_of
+from dn2core.project.patches import by_a_place_alone, patch_view
 from dn2core.project.queue import QUEUES, queue
 from pages.parts.browse import browse
 from pages.parts.components.who import author
@@ -14,7 +15,8 @@ from pages.parts.detail import look_at
 from pages.parts.header import empty_state, need_project, problem, project_header
 from pages.parts.impact import changed_normals, preview
 from pages.parts.opened import turn_to, wanted_image
-from pages.parts.results import cells, judged_item, most_unusual_first
+from pages.parts.place_alone import not_compared_yet, place_badge
+from pages.parts.results import cells, judged_item, most_unusual_first, with_places
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import md, number, show, t, tn
 
@@ -41,33 +43,37 @@ def review() -> None:
         st.markdown(t("A state of the past is only looked at. Go back to now to review."))
         return
     changed_normals(project)
-    judged, known = shown.judge(), labels(project)
-    which = _which(shown, judged, known)
-    lined_up = queue(shown, judged, known, which)
+    judged, known, places = shown.judge(), labels(project), patch_view(project, shown)
+    alone = by_a_place_alone(judged, places)
+    queues = {name: queue(shown, judged, known, name, patches=places) for name in QUEUES}
+    which = _which(queues)
+    lined_up = queues[which]
     others = claimed_by_others(project, _holder())
-    order = shown.scored.ids[lined_up.waiting].tolist()
     item_id = _current(shown, lined_up, others)
     _progress(lined_up, others, shown)
+    if which == "flagged":
+        not_compared_yet(shown, places)
+        _by_place(int(alone[lined_up.all].sum()))
     if item_id is None:
         _finished(lined_up, which)
     else:
-        _one(project, shown, judged, item_id, order, others)
-    _false_alarms(project, shown, known)
-    _shelf(project, shown, judged, known)
+        _one(project, shown, judged, item_id, lined_up, others)
+    _false_alarms(project, shown, known, judged.flagged | alone)
+    _shelf(project, shown, judged, known, alone)
 
 
 def _holder() -> str:
     return st.session_state.setdefault(HOLDER, secrets.token_hex(8))
 
 
-def _which(shown, judged, known) -> str:
+def _which(queues: dict) -> str:
     words = {
         "flagged": t("Flagged"),
         "review": t("Between the limits"),
         "near": t("Passed, near the limit"),
         "unsure": t("Unsure"),
     }
-    counts = {name: len(queue(shown, judged, known, name).waiting) for name in QUEUES}
+    counts = {name: len(one.waiting) for name, one in queues.items()}
     wanted = st.query_params.get("queue", "flagged")
     if st.session_state.get("dn2_queue") is None:
         st.session_state["dn2_queue"] = wanted if wanted in words else "flagged"
@@ -106,8 +112,7 @@ def _current(shown, lined_up, others: dict) -> int | None:
         return wanted
     if at is not None:
         del st.query_params["image"]
-        scores = shown.judge().scores
-        free = [one for one in free if scores[one] <= scores[at]] or free
+        free = [one for one in free if lined_up.unusual[one] <= lined_up.unusual[at]] or free
     return int(shown.scored.ids[free[0]]) if free else None
 
 
@@ -122,6 +127,17 @@ def _progress(lined_up, others: dict, shown) -> None:
         names = ", ".join(sorted({show(name) if name else t("somebody") for name in busy}))
         words += " · " + t("looking, too: {names}", names=names)
     st.progress(done / total, md(words))
+
+
+def _by_place(count: int) -> None:
+    """How many of the queue only a place gave away."""
+    if count:
+        words = tn(
+            "{n} of them has one unusual place, though it passes as a whole.",
+            "{n} of them have one unusual place, though they pass as a whole.",
+            count,
+        )
+        st.markdown(f"{place_badge()} {words}")
 
 
 def _finished(lined_up, which: str) -> None:
@@ -139,7 +155,7 @@ def _finished(lined_up, which: str) -> None:
         st.markdown(f"#### :material/task_alt: {words[which]}")
 
 
-def _one(project, shown, judged, item_id: int, order: list[int], others: dict) -> None:
+def _one(project, shown, judged, item_id: int, lined_up, others: dict) -> None:
     one = judged_item(shown, judged, item_id)
     image_id = int(shown.scored.image_ids[shown.scored.position(item_id)])
     if not claim(project, image_id, _holder(), author()):
@@ -148,7 +164,7 @@ def _one(project, shown, judged, item_id: int, order: list[int], others: dict) -
             t("{name} looks at this image, too. Decide on another one, or agree with each other.", name=md(show(name))),
             icon=":material/group:",
         )
-    before, after = _neighbouring(shown, item_id, order, others)
+    before, after = _neighbouring(shown, item_id, lined_up, others)
     _way(one, before, after)
     look_at(
         project,
@@ -161,17 +177,18 @@ def _one(project, shown, judged, item_id: int, order: list[int], others: dict) -
     )
 
 
-def _neighbouring(shown, item_id: int, order: list[int], others: dict) -> tuple[int | None, int | None]:
+def _neighbouring(shown, item_id: int, lined_up, others: dict) -> tuple[int | None, int | None]:
     """The images before and after this one in the queue, without those that others look at."""
     taken = {int(one) for one in shown.scored.ids[np.isin(shown.scored.image_ids, list(others))]} if others else set()
-    free = [one for one in order if one not in taken or one == item_id]
+    waiting = zip(shown.scored.ids[lined_up.waiting].tolist(), lined_up.unusual[lined_up.waiting].tolist(), strict=True)
+    queued = {one: unusual for one, unusual in waiting if one not in taken or one == item_id}
+    free = list(queued)
     if item_id in free:
         at = free.index(item_id)
         return (free[at - 1] if at else None), (free[at + 1] if at + 1 < len(free) else None)
-    scores = shown.judge().scores
-    mine = scores[shown.scored.position(item_id)]
-    later = [one for one in free if scores[shown.scored.position(one)] <= mine]
-    earlier = [one for one in free if scores[shown.scored.position(one)] > mine]
+    mine = lined_up.unusual[shown.scored.position(item_id)]
+    later = [one for one in free if queued[one] <= mine]
+    earlier = [one for one in free if queued[one] > mine]
     return (earlier[-1] if earlier else None), (later[0] if later else None)
 
 
@@ -211,10 +228,10 @@ def _go_on(after: int | None) -> None:
         st.query_params.pop(name, None)
 
 
-def _false_alarms(project, shown, known) -> None:
+def _false_alarms(project, shown, known, flagged: np.ndarray) -> None:
     """The false alarms that did not join the normals yet, all at once."""
     labels_now = labels_of(shown.scored, known)
-    open_ones = np.flatnonzero((labels_now == "good") & ~shown.same_as_normal & shown.judge().flagged)
+    open_ones = np.flatnonzero((labels_now == "good") & ~shown.same_as_normal & flagged)
     if len(open_ones) < 2:
         return
     ids = tuple(shown.scored.ids[open_ones].tolist())
@@ -227,13 +244,14 @@ def _false_alarms(project, shown, known) -> None:
             preview(project, shown, join=ids, key="all")
 
 
-def _shelf(project, shown, judged, known) -> None:
+def _shelf(project, shown, judged, known, alone: np.ndarray) -> None:
     """Known defects: what passes first, for that is what somebody must look at."""
     labels_now = labels_of(shown.scored, known)
     defects = np.flatnonzero(labels_now == "defect")
     if not len(defects):
         return
-    missed = defects[judged.verdicts[defects] == "pass"]
+    passes = (judged.verdicts == "pass") & ~alone
+    missed = defects[passes[defects]]
     title = tn("{n} known defect", "{n} known defects", len(defects))
     if len(missed):
         title += " · " + tn("{n} passes now", "{n} pass now", len(missed))
@@ -241,9 +259,10 @@ def _shelf(project, shown, judged, known) -> None:
         st.caption(
             t("Each change of k, limit, normals or network says which of them would be missed. Missed ones first.")
         )
-        found = defects[judged.verdicts[defects] != "pass"]
+        found = defects[~passes[defects]]
         order = np.concatenate([most_unusual_first(judged.scores, missed), most_unusual_first(judged.scores, found)])
-        browse(project, cells(shown, judged, order), key="dn2_shelf_gallery", height=270, cell=136)
+        pictures = with_places(cells(shown, judged, order), alone[order])
+        browse(project, pictures, key="dn2_shelf_gallery", height=270, cell=136)
 
 
 review()

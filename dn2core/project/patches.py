@@ -37,6 +37,7 @@ from dn2core.project.paths import below
 from dn2core.project.snapshot import snapshot
 
 if TYPE_CHECKING:
+    from dn2core.detect import Judgement
     from dn2core.project.encoders import PatchReader
     from dn2core.project.project import Project
     from dn2core.project.snapshot import Snapshot
@@ -108,6 +109,11 @@ class Plan:
     width: int
     height: int
     bytes: int
+
+
+def by_a_place_alone(judged: "Judgement", patches: PatchView | None) -> np.ndarray:
+    """(q,) bool: the scored images that pass as a whole and of which a place does not; none without `patches`."""
+    return np.zeros(len(judged.flagged), bool) if patches is None else patches.flagged & ~judged.flagged
 
 
 def patch_view(project: "Project", view: "Snapshot") -> PatchView | None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from dn2core.detect import Judgement
 from dn2core.project.labels import Label, labels_of
+from dn2core.project.patches import PatchView, by_a_place_alone
 from dn2core.project.snapshot import Snapshot
 
 QUEUES = ("flagged", "review", "near", "unsure")
@@ -17,42 +18,68 @@ class Queue:
 
     waiting: (w,) not labelled yet ("unsure": labelled so).
     done: (d,) labelled good or defect.
+    unusual: (q,) how unusual each scored image is, in this queue or not: what the order goes by.
     """
 
     waiting: np.ndarray
     done: np.ndarray
+    unusual: np.ndarray
+
+    @property
+    def all(self) -> np.ndarray:
+        """Waiting or done."""
+        return np.concatenate([self.waiting, self.done])
 
     @property
     def total(self) -> int:
-        return len(self.waiting) + len(self.done)
+        return len(self.all)
 
 
-def queue(view: Snapshot, judged: Judgement, known: dict[int, Label], which: str, *, share: float = 0.1) -> Queue:
+def queue(
+    view: Snapshot,
+    judged: Judgement,
+    known: dict[int, Label],
+    which: str,
+    *,
+    patches: PatchView | None = None,
+    share: float = 0.1,
+) -> Queue:
     """Images of a kind, in the order in which they are worth a look.
 
     Args:
-        which: "flagged" (above the limit), "review" (between the limits), "near" (pass, but among the share of
-            scored images nearest below the limit, nearest first), or "unsure" (people could not tell).
+        which: "flagged" (the whole image or one of its places above the limit; by how many times its limit, whichever
+            is more), "review" (between the limits), "near" (pass, but among the share of scored images nearest below
+            the limit, nearest first), or "unsure" (people could not tell).
+        patches: what the places say; None where they are not compared.
         share: for "near".
     """
     labels = labels_of(view.scored, known)
     decided = np.isin(labels, ("good", "defect"))
+    alone = by_a_place_alone(judged, patches)
     chosen = {
-        "flagged": judged.flagged,
+        "flagged": judged.flagged | alone,
         "review": judged.verdicts == "review",
-        "near": _near(judged, share),
+        "near": _near(judged, alone, share),
         "unsure": (labels == "unsure"),
     }[which]
-    order = np.argsort(-judged.scores, kind="stable")
+    unusual = judged.scores if patches is None or which != "flagged" else _times_the_limit(judged, patches)
+    order = np.lexsort((-judged.scores, -unusual))
     order = order[chosen[order]]
     _, first = np.unique(view.scored.image_ids[order], return_index=True)
     order = order[np.sort(first)]
     waiting = ~decided[order] if which == "unsure" else labels[order] == ""
-    return Queue(waiting=order[waiting], done=order[decided[order]])
+    return Queue(waiting=order[waiting], done=order[decided[order]], unusual=unusual)
 
 
-def _near(judged: Judgement, share: float) -> np.ndarray:
-    passing = np.flatnonzero(judged.verdicts == "pass")
+def _times_the_limit(judged: Judgement, patches: PatchView) -> np.ndarray:
+    """(q,) score over limit, of the whole image or of its places, whichever is more; 0 where neither has a limit."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # whatever lies above a limit of 0 is infinitely far beyond
+        whole, place = judged.scores / judged.limit, patches.scores / patches.limit
+    return np.nan_to_num(np.fmax(whole, place), nan=0, posinf=np.inf)
+
+
+def _near(judged: Judgement, alone: np.ndarray, share: float) -> np.ndarray:
+    passing = np.flatnonzero((judged.verdicts == "pass") & ~alone)
     count = int(np.ceil(share * len(passing)))
     near = np.zeros(len(judged.scores), bool)
     near[passing[np.argsort(-judged.scores[passing], kind="stable")[:count]]] = True

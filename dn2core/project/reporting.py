@@ -31,7 +31,7 @@ from dn2core.project.history_words import (
 )
 from dn2core.project.labels import DEFECT, GOOD, UNSURE, Label, labels, labels_of
 from dn2core.project.limit_words import refusal
-from dn2core.project.patches import PatchView, patch_heat, patch_view
+from dn2core.project.patches import PatchView, by_a_place_alone, patch_heat, patch_view
 from dn2core.project.settings import K_MAX
 from dn2core.project.snapshot import Snapshot
 from dn2core.report import html
@@ -72,7 +72,7 @@ def report_of(
     patches, taken = patch_view(project, view), captures(project, view)
     flagged = _ranked(judged.scores, judged.flagged)
     missed = _ranked(judged.scores, (marks == DEFECT) & (judged.verdicts == PASS))
-    places = _ranked(patches.scores, patches.flagged & ~judged.flagged) if patches else np.empty(0, np.int64)
+    places = _ranked(patches.scores, by_a_place_alone(judged, patches)) if patches else np.empty(0, np.int64)
     odd = _gravest_first(taken)
 
     def pictures(positions: np.ndarray) -> tuple[html.Picture, ...]:

@@ -1,6 +1,6 @@
 """Figures from arrays: scores with the limit, and the map."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -19,13 +19,15 @@ LIMIT_SCALE = ("#0072B2", "#7FB2D6", "#C9CDD2", "#EBA26F", "#D55E00")
 class Colours:
     """One colour a point: `codes` (n,) from 0 to len(palette) - 1.
 
-    A scale has its `ticks` as (position from 0 to 1, words); separate colours have `names`.
+    A scale has its `ticks` as (position from 0 to 1, words); separate colours have `names`, and `signs` where they are
+    not all circles.
     """
 
     codes: np.ndarray
     palette: tuple[str, ...]
     names: tuple[str, ...] = ()
     ticks: tuple[tuple[float, str], ...] = ()
+    signs: tuple[str, ...] = ()
 
 
 def score_histogram(
@@ -134,13 +136,18 @@ def _marked() -> str:
 
 
 def by_verdict(verdicts: np.ndarray, normals: int) -> Colours:
-    """Normals first, then scored images by verdict."""
-    order = ("normal", "pass", "review", "reject")
+    """Normals first, then scored images by verdict; "place" is that of one that passes but for a place."""
+    order = ("normal", "pass", "place", "review", "reject")
     codes = np.zeros(normals + len(verdicts), np.uint8)
     for code, name in enumerate(order):
         codes[normals:][verdicts == name] = code
     present = [i for i in range(len(order)) if np.any(codes == i)]
-    return _compact(codes, present, [TONES[name] for name in order], [verdict(name).word for name in order])
+    # Look and sign of the chart on the page Where: beside the orange of those for review a place needs its own.
+    palette = [SELECTED if name == "place" else TONES[name] for name in order]
+    made = _compact(codes, present, palette, [verdict(name).word for name in order])
+    if order.index("place") not in present:
+        return made
+    return replace(made, signs=tuple("triangle-up" if order[i] == "place" else "circle" for i in present))
 
 
 def by_source(labels: list[str], codes: np.ndarray) -> Colours:
@@ -184,18 +191,20 @@ def map_figure(xy: np.ndarray, colours: Colours, *, height: int = 560) -> go.Fig
                 "cmax": top,
                 "colorscale": _steps(colours),
                 "line": {"width": 0},
+                **({"symbol": np.array(colours.signs)[colours.codes].tolist()} if colours.signs else {}),
                 **({"showscale": True, "colorbar": _bar(colours, top)} if colours.ticks else {}),
             },
             unselected={"marker": {"opacity": 0.18}},
         )
     )
-    for name, colour in zip(colours.names, colours.palette, strict=False):
+    signs = colours.signs or ("circle",) * len(colours.names)
+    for name, colour, sign in zip(colours.names, colours.palette, signs, strict=False):
         # Empty traces, so that the points stay one trace and the colours have names.
         figure.add_scatter(
             x=[None],
             y=[None],
             mode="markers",
-            marker={"size": 10, "color": colour},
+            marker={"size": 10, "color": colour, "symbol": sign},
             name=name,
             hoverinfo="none",
         )

@@ -9,7 +9,8 @@ from dn2core.detect.baselines import DN2
 from dn2core.explore.comparison import disagreements
 from pages.parts.browse import browse
 from pages.parts.compare_words import entry_words
-from pages.parts.results import cells
+from pages.parts.place_alone import flagged_by_place
+from pages.parts.results import cells, with_places
 from pages.parts.text import distinct, md, number, show, t
 
 BESIDE = "beside"  # in the address: the detector that DN2 is shown beside
@@ -37,6 +38,7 @@ def disagreement(project, shown, kept, standing) -> None:
         st.caption(t("Both put all images in the same order."))
         return
     judged = shown.judge()
+    alone = flagged_by_place(project, shown, judged)
     for column, side, title in zip(
         st.columns(2, gap="medium"),
         (0, 1),
@@ -45,10 +47,9 @@ def disagreement(project, shown, kept, standing) -> None:
     ):
         with column:
             st.markdown(f"**{title}**")
-            pictures = replace(
-                cells(shown, judged, _positions(shown, kept, pairs[:, side])),
-                captions=_captions(kept, standing, pairs[:, side]),
-            )
+            positions = _positions(shown, kept, pairs[:, side])
+            pictures = replace(cells(shown, judged, positions), captions=_captions(kept, standing, pairs[:, side]))
+            pictures = with_places(pictures, alone[positions])
             browse(project, pictures, key=f"dn2_disagree_{side}", height=380 if len(pairs) > 4 else 210)
 
 

@@ -11,7 +11,8 @@ from pages.parts.lot_charts import lot_among_groups
 from pages.parts.lot_choice import close_lot, open_lot
 from pages.parts.lot_words import remarks, short, verdict_of, why
 from pages.parts.opened import show_image
-from pages.parts.results import cells
+from pages.parts.place_alone import flagged_by_place
+from pages.parts.results import cells, with_places
 from pages.parts.text import md, number, show, t
 
 
@@ -38,7 +39,8 @@ def opened_lot(project, shown, images, found: LotVerdicts, at: int, order: list[
                 "percentile among the normals, its multiple of the usual spacing."
             ),
         )
-        pictures = cells(shown, images, lot.drivers, marks=drive_marks(lot))
+        alone = flagged_by_place(project, shown, images)[lot.drivers]
+        pictures = with_places(cells(shown, images, lot.drivers, marks=drive_marks(lot)), alone)
         browse(project, pictures, key="dn2_lot_gallery", height=660 if lot.size > 6 else 440)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dn2core.explore.modes import FOUND, found_by
+from dn2core.project.patches import by_a_place_alone
 from pages.parts.look import NORMAL, REJECT, REVIEW, SELECTED, raw, template
 from pages.parts.results import Cells, percents, with_places
 from pages.parts.text import number, plain, show, t
@@ -27,11 +28,6 @@ def modes(judged, patches) -> np.ndarray:
     """(q,) which mode flags each scored image; "" where patches are not compared, or have no limit yet."""
     unknown = np.isnan(patches.scores) | np.isnan(patches.limit)
     return np.where(unknown, "", found_by(judged.flagged, patches.flagged))
-
-
-def by_a_place_alone(judged, patches) -> np.ndarray:
-    """(q,) bool: the scored images that pass as a whole and of which a place does not; `patches` may be None."""
-    return np.zeros(len(judged.flagged), bool) if patches is None else patches.flagged & ~judged.flagged
 
 
 def most_unusual_place_first(patches, positions: np.ndarray) -> np.ndarray:
