@@ -1,13 +1,19 @@
 """What `score` says of places beside the whole images' verdicts."""
 
+import csv
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from dn2core.cli import main
-from dn2core.project import Store, run_pending
+from dn2core.project import Store
+from dn2core.project.patches import patch_view
 from dn2core.project.snapshot import Snapshot
+from dn2core.project.supervisor import DataLock
+from dn2core.project.worker import run_job
 from tests.patch_stand_in import part, use_fake_patches
 
 
@@ -46,16 +52,90 @@ def test_without_places_nothing_is_said_of_them(bolts, capsys):
     assert "3 images: 0 flagged, 3 pass" in out and "place" not in out
 
 
-def test_a_pass_that_a_place_flags_is_told(bolts, capsys):
-    store, project, new = bolts
+def test_a_pass_that_a_place_flags_is_told_by_name(bolts, capsys):
+    _, project, new = bolts
     project.change_settings(patches="bank", budget=0.1)
-    assert "The places of 3 images are not compared yet" in said(capsys, new)
-    run_pending(store)
-    out = said(capsys, new)
-    assert "1 of the passes is flagged by a place alone: see --csv" in out and "not compared" not in out
-    assert "flagged by a place" not in said(capsys, new / "s0.png", new / "s1.png")  # of those given now alone
+    out = said(capsys, new)  # it waits until the places are compared
+    view = patch_view(project, project.snapshot())
+    assert f"place     new/s2.png: score of its most unusual place {view.scores[2]:.4g}, limit {view.limit:.4g}" in out
+    assert "1 of the passes is flagged by a place alone" in out and "not compared" not in out
+    assert "a place" not in said(capsys, new / "s0.png", new / "s1.png")  # of those given now alone
     (new / "s3.png").write_bytes(part(300, (6, 1)))
     out = said(capsys, new)
-    assert "1 of the passes is flagged" in out and "The places of 1 image are not compared yet" in out
-    run_pending(store)
-    assert "2 of the passes are flagged by a place alone" in said(capsys, new)
+    assert "2 of the passes are flagged by a place alone" in out and "not compared" not in out
+    assert out.count("score of its most unusual place") == 2
+
+
+def test_the_table_tells_of_each_place(bolts, tmp_path, capsys):
+    _, project, new = bolts
+    project.change_settings(patches="bank", budget=0.1)
+    said(capsys, new, "--csv", tmp_path / "out.csv")
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(row["file"], row["verdict"], row["place_flagged"]) for row in rows] == [
+        ("new/s0.png", "pass", "0"),
+        ("new/s1.png", "pass", "0"),
+        ("new/s2.png", "pass", "1"),
+    ]
+    assert all(float(row["place_score"]) > 0 for row in rows)
+
+
+def test_the_data_folder_is_free_afterwards_and_maps_are_left_to_the_server(bolts, capsys):
+    store, project, new = bolts
+    project.change_settings(patches="bank", budget=0.1)
+    said(capsys, new)
+    assert {job.kind for job in store.jobs.active()} <= {"map"}
+    lock = DataLock(store.root)
+    lock.acquire()
+    lock.release()
+
+
+def test_while_a_server_runs_it_compares_the_places(bolts, capsys, monkeypatch):
+    store, project, new = bolts
+    said(capsys, new)
+    project.change_settings(patches="bank", budget=0.1)
+    monkeypatch.setattr("dn2core.cli.work.run_job", lambda *_: pytest.fail("the server owns the queue"))
+    lock, ended = DataLock(store.root), []
+    lock.acquire()
+    command = threading.Thread(target=lambda: ended.append(main(["score", "Bolts", str(new)])))
+    try:
+        command.start()
+        deadline = time.monotonic() + 60
+        while command.is_alive() and time.monotonic() < deadline:
+            for job in filter(None, map(store.jobs.claim, ("compute", "comparison"))):
+                run_job(store, job)
+            command.join(0.05)
+    finally:
+        lock.release()
+        command.join(60)
+    assert ended == [0] and "1 of the passes is flagged by a place alone" in capsys.readouterr().out
+
+
+def test_places_that_cannot_be_compared_leave_the_verdicts(bolts, capsys, monkeypatch):
+    _, project, new = bolts
+    project.change_settings(patches="bank", budget=0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr("dn2core.project.patch_maps.RESERVE_BYTES", 10**18)
+        out = said(capsys, new)
+    assert "3 images: 0 flagged, 3 pass" in out
+    assert "The places of 3 images are not compared." in out and "Free some space" in out
+    assert "1 of the passes is flagged by a place alone" in said(capsys, new)  # it is tried anew
+
+
+def test_what_a_person_stopped_is_not_begun_again(bolts, capsys):
+    store, project, new = bolts
+    said(capsys, new)
+    project.change_settings(patches="bank", budget=0.1)
+    [job] = [job for job in store.jobs.active() if job.kind == "patches"]
+    store.jobs.cancel(job.id)
+    assert "The places of 3 images are not compared. Looking at places was stopped" in said(capsys, new)
+    assert not [job for job in store.jobs.active() if job.kind == "patches"]
+
+
+def test_a_lost_picture_is_not_waited_for(bolts, capsys):
+    _, project, new = bolts
+    said(capsys, new)
+    item = project.item(int(project.snapshot().scored.ids[0]))
+    next(project.folder.glob(f"originals/*/{item.sha256}*")).unlink()
+    project.change_settings(patches="bank", budget=0.1)
+    out = said(capsys, new / "s1.png", new / "s2.png")
+    assert "1 of the passes is flagged by a place alone" in out and "not compared" not in out

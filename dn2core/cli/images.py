@@ -7,14 +7,16 @@ import numpy as np
 
 from dn2core.cli.staging import Listing, list_files, stage_files
 from dn2core.cli.work import work_off
-from dn2core.errors import NotFound, Refused
+from dn2core.errors import DN2Error, NotFound, Refused
 from dn2core.ingest.names import show
 from dn2core.project import PRESETS, Project, Settings, Store, data_dir
 from dn2core.project.capture_words import told
 from dn2core.project.captures import Captures, captures
-from dn2core.project.patches import PatchView, patch_view
+from dn2core.project.patch_fits import submit_patches
+from dn2core.project.patches import PatchView, by_a_place_alone, due, patch_view, stopped
 from dn2core.project.records import Role
 from dn2core.project.reporting import results_of
+from dn2core.project.snapshot import Snapshot
 
 
 def build(name: str, paths: list[str], *, preset: str | None = None, backbone: str | None = None) -> int:
@@ -48,7 +50,8 @@ def score(name: str, paths: list[str], *, csv: str | None = None, k: int | None 
     _print_captures(taken, names)
     _print_summary(snapshot, judgement, names)
     if snapshot.settings.patches is not None:
-        _print_places(patch_view(project, snapshot), judgement, list(names))
+        why_not = _compare_places(store, project, snapshot)
+        _print_places(patch_view(project, snapshot), judgement, names, why_not)
     if csv:
         rows, files = list(names), list(names.values())
         Path(csv).write_bytes(results_of(project, snapshot, judgement, taken, positions=rows, names=files))
@@ -152,14 +155,33 @@ def _print_summary(snapshot, judgement, names: dict[int, str]) -> None:
         )
 
 
-def _print_places(places: PatchView | None, judgement, positions: list[int]) -> None:
+def _compare_places(store: Store, project: Project, view: Snapshot) -> str:
+    """Wait until the places are compared, with a progress bar; returns the sentence that tells why they are not."""
+    if not due(project, view):
+        return ""
+    if stopped(project):
+        return "Looking at places was stopped; the page Where goes on with it."
+    try:
+        work_off(store, submit_patches(project))
+    except DN2Error as error:  # the verdicts of the whole images hold
+        return str(error)
+    return ""
+
+
+def _print_places(places: PatchView | None, judgement, names: dict[int, str], why_not: str) -> None:
     """What a place gives away of images that pass as a whole, and of how many that is not known."""
-    alone = 0 if places is None else int((places.flagged & ~judgement.flagged)[positions].sum())
-    if alone:
-        print(f"{alone:,} of the passes {'is' if alone == 1 else 'are'} flagged by a place alone: see --csv")
+    positions = np.array(list(names), np.int64)
+    alone = positions[by_a_place_alone(judgement, places)[positions]]
+    if len(alone):
+        for position in alone[np.argsort(-places.scores[alone], kind="stable")]:
+            print(
+                f"{'place':<8}  {show(names[int(position)])}: score of its most unusual place "
+                f"{places.scores[position]:.4g}, limit {places.limit:.4g}"
+            )
+        print(f"{len(alone):,} of the passes {'is' if len(alone) == 1 else 'are'} flagged by a place alone")
     unknown = len(positions) if places is None else int(np.isnan(places.scores[positions]).sum())
     if unknown:
-        print(f"The places of {_count(unknown, 'image')} are not compared yet: the app does that while it runs.")
+        print(f"The places of {_count(unknown, 'image')} are not compared. {why_not}".rstrip())
 
 
 def _print_captures(taken: Captures, names: dict[int, str]) -> None:

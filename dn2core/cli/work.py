@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from dn2core.errors import DN2Error, StorageError
 from dn2core.project import Job, Store
+from dn2core.project.jobs import LANES
 from dn2core.project.supervisor import DataLock
 from dn2core.project.worker import run_job
 
@@ -60,9 +61,10 @@ def tells_progress(bar: tqdm):
 
 
 def _do(store: Store, job_id: int, ending: threading.Event) -> None:
-    """Work off the compute lane up to this job; maps wait for the server, which draws them aside."""
+    """Work off the lane of this job up to it; what waits in other lanes, such as a map, is left to the server."""
+    lane = LANES[store.jobs.job(job_id).kind]
     while not ending.is_set() and store.jobs.job(job_id).active:
-        job = store.jobs.claim("compute")
+        job = store.jobs.claim(lane)
         if job is None:
             time.sleep(WATCH_SECONDS)
         else:
