@@ -47,9 +47,9 @@ def queue(
     """Images of a kind, in the order in which they are worth a look.
 
     Args:
-        which: "flagged" (the whole image or one of its places above the limit; by how many times its limit, whichever
-            is more), "review" (between the limits), "near" (pass, but among the share of scored images nearest below
-            the limit, nearest first), or "unsure" (people could not tell).
+        which: "flagged" (the whole image or one of its places above its limit, the farthest beyond it first), "review"
+            (between the limits), "near" (pass, but among the share of scored images nearest below the limit, nearest
+            first), or "unsure" (people could not tell).
         patches: what the places say; None where they are not compared.
         share: for "near".
     """
@@ -62,7 +62,7 @@ def queue(
         "near": _near(judged, alone, share),
         "unsure": (labels == "unsure"),
     }[which]
-    unusual = judged.scores if patches is None or which != "flagged" else _times_the_limit(judged, patches)
+    unusual = judged.scores if patches is None or which != "flagged" else _beyond_the_limits(judged, patches)
     order = np.lexsort((-judged.scores, -unusual))
     order = order[chosen[order]]
     _, first = np.unique(view.scored.image_ids[order], return_index=True)
@@ -71,11 +71,20 @@ def queue(
     return Queue(waiting=order[waiting], done=order[decided[order]], unusual=unusual)
 
 
-def _times_the_limit(judged: Judgement, patches: PatchView) -> np.ndarray:
-    """(q,) score over limit, of the whole image or of its places, whichever is more; 0 where neither has a limit."""
-    with np.errstate(divide="ignore", invalid="ignore"):  # whatever lies above a limit of 0 is infinitely far beyond
-        whole, place = judged.scores / judged.limit, patches.scores / patches.limit
-    return np.nan_to_num(np.fmax(whole, place), nan=0, posinf=np.inf)
+def _beyond_the_limits(judged: Judgement, patches: PatchView) -> np.ndarray:
+    """(q,) how far the whole image or a place lies beyond its limit, whichever is more; -inf where none has a limit.
+
+    In standard deviations of the good parts' scores: the two modes' scores are of different scales.
+    """
+    whole = _beyond(judged.scores, judged.limit, judged.reference_scores)
+    place = _beyond(patches.scores, patches.limit, patches.normal_scores)
+    return np.nan_to_num(np.fmax(whole, place), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+
+
+def _beyond(scores: np.ndarray, limit: float, good: np.ndarray) -> np.ndarray:
+    spread = np.std(good, dtype=np.float64) if len(good) else np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):  # of good parts that are all alike any other is infinitely far
+        return (scores - np.float64(limit)) / spread
 
 
 def _near(judged: Judgement, alone: np.ndarray, share: float) -> np.ndarray:

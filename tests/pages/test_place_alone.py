@@ -205,15 +205,6 @@ def test_an_image_from_elsewhere_finds_its_neighbours_in_the_order(compared, gal
     assert galleries["zoom"]["left_url"].endswith(f"/{item(compared, ALONE)}")
 
 
-def test_the_farthest_beyond_its_own_limit_comes_first(compared, galleries):
-    view = snapshot(compared)
-    places, judged = patch_view(compared, view), view.judge()
-    far = np.fmax(judged.scores / judged.limit, places.multiples)
-    names = sorted((ALONE, WHOLE), key=lambda name: -far[view.scored.names.index(name)])
-    opened("review", project=compared.id)
-    assert galleries["zoom"]["left_url"].endswith(f"/{item(compared, names[0])}")
-
-
 def test_other_queues_speak_of_no_place(compared, galleries):
     at = opened("review", project=compared.id, queue="near")
     assert WORD not in words(at) and not galleries["zoom"]["left_url"].endswith(f"/{item(compared, ALONE)}")
