@@ -278,7 +278,7 @@ def test_a_fault_counts_as_found_by_its_own_name_only(script, monkeypatch):
     monkeypatch.setattr(capture, "NORMALS", (2, 4, 99))
 
     def some(count):
-        return Taken(np.arange(count, dtype=float)[:, None], np.full(count, "PNG"))
+        return Taken(np.arange(count, dtype=float)[:, None], np.zeros((count, 5, 16)), np.full(count, "PNG"))
 
     rates = capture.rates(capture.Pictures(some(5), some(3), {"half of the light": some(2)}))
     assert rates.alarms == {2: pytest.approx(1 / 3), 4: pytest.approx(1 / 3)}

@@ -8,7 +8,7 @@ pictures taken differently: a fault counts as found where it is called what it i
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from PIL import Image
 from sets import SETS, normals, tests
 from trial import HERE, around
 
-from dn2core.detect.capture import GROUPS, Finding, Taken, capture_findings
+from dn2core.detect.capture import GROUPS, MEASURES, Finding, Taken, capture_findings
+from dn2core.detect.capture_cells import NAMES
 from dn2core.explore.fashion_mnist import CLASSES, FashionMNIST, as_rgb, load_idx
 from dn2core.ingest.capture import measure
 
@@ -110,10 +111,13 @@ class Pictures:
 
 def taken(images: list[np.ndarray], file: str = "PNG, colour") -> Taken:
     sizes = [(image.shape[1] * image.shape[0], image.shape[1] / image.shape[0]) for image in images]
+    found = [vars(measure(image)) for image in images]
     values = [
-        (*astuple(measure(image)), area**0.5, aspect) for image, (area, aspect) in zip(images, sizes, strict=True)
+        [{**one, "size": area**0.5, "aspect": aspect}[name] for name in MEASURES]
+        for one, (area, aspect) in zip(found, sizes, strict=True)
     ]
-    return Taken(np.array(values), np.full(len(images), file))
+    cells = [[one["cells"][name] for name in NAMES] for one in found]
+    return Taken(np.array(values), np.array(cells), np.full(len(images), file))
 
 
 def pictures(
@@ -159,10 +163,7 @@ def rates(of: Pictures) -> Rates:
     """The mean over sets of normals that share no picture, as many as there are, DRAWS at most."""
     alarms, named, noticed = {}, {name: {} for name in of.faulty}, {name: {} for name in of.faulty}
     for n in (n for n in NORMALS if n <= len(of.normals)):
-        draws = [
-            Taken(of.normals.values[at : at + n], of.normals.kinds[at : at + n])
-            for at in range(0, len(of.normals) - n + 1, n)[:DRAWS]
-        ]
+        draws = [of.normals[at : at + n] for at in range(0, len(of.normals) - n + 1, n)[:DRAWS]]
         alarms[n] = float(np.mean([said(capture_findings(some, of.good)) for some in draws]))
         for name, pictures in of.faulty.items():
             found = [capture_findings(some, pictures) for some in draws]

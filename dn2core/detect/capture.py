@@ -4,6 +4,8 @@ Each measure has its usual place among the normals, the median, and a spread on 
 the outer tenth begins, so that up to a tenth of oddly taken normals do not make the odd usual. How far a picture lies
 from the median, in spreads, is compared with one limit for all measures: 5 spreads; where the normals' measures have
 long tails up to 10, namely 1.25 times what all but 2.5 % of the normals stay within; and more the fewer normals.
+What light, colour, contrast and sharpness show on the whole has to hold in nearly all of the picture, too, or it is a
+matter of the part: see `capture_cells`.
 """
 
 import math
@@ -12,13 +14,17 @@ from statistics import NormalDist
 
 import numpy as np
 
+from dn2core.detect.capture_cells import everywhere
+
 LEAST_NORMALS = 5  # below, only what needs no distribution is said
+FEW_NORMALS = 20  # below, only large differences are told
 LIMIT = 5.0  # spreads; in a normal distribution a spread is the standard deviation
 _TAILS, _BEYOND_TAILS = 0.975, 1.25
 _FEW = 10  # the limit grows by the factor 1 + 10 / n: the spreads of few normals are rough
 _OUTER = 0.1
 _BLACK_AND_BLANK = (0.08, 0.04)  # brightness, and its standard deviation, up to which a lamp may be off,
 _FALLEN = 0.25  # if they are at most this share of what is usual
+_FULL = 0.38  # extent of edges that fill the picture, which have 0.41 all over it: nothing shows a shift then
 
 
 @dataclass(frozen=True)
@@ -29,28 +35,32 @@ class Measure:
         low, high: the kind of finding below and above what is usual; None where that side is nothing to look at.
         floor: least spread, so that very even normals do not make every small difference a finding.
         ratio: compared by ratio; spread and floor are of the logarithm then.
+        along: the aspect of the cells that must go along, and its sign (1 or -1) where the measure rises.
+        most: the greatest value that a picture can have, where the least is 0; None where any limit can be reached.
     """
 
     low: str | None
     high: str | None
     floor: float
     ratio: bool = False
+    along: tuple[str, int] | None = None
+    most: float | None = None
 
 
 # By the names of `dn2core.ingest.capture.Capture`, then two of the file's size.
 MEASURES: dict[str, Measure] = {
-    "brightness": Measure("dark", "bright", 0.012),
-    "contrast": Measure("flat", None, 0.06, ratio=True),
-    "sharpness": Measure("blurred", None, 0.035, ratio=True),
-    "grain": Measure(None, "grainy", 0.035, ratio=True),
-    "dark": Measure(None, "dark", 0.01),
-    "burnt": Measure(None, "burnt", 0.01),
-    "redness": Measure(None, "reddish", 0.005),
-    "greenness": Measure(None, "greenish", 0.005),
-    "yellowness": Measure(None, "yellowish", 0.005),
-    "blueness": Measure(None, "bluish", 0.005),
-    "centre_x": Measure("left", "right", 0.01),
-    "centre_y": Measure("up", "down", 0.01),
+    "brightness": Measure("dark", "bright", 0.012, along=("light", 1), most=1),
+    "contrast": Measure("flat", None, 0.06, ratio=True, along=("contrast", 1)),
+    "sharpness": Measure("blurred", None, 0.035, ratio=True, along=("sharpness", 1)),
+    "grain": Measure(None, "grainy", 0.035, ratio=True, along=("sharpness", 1)),
+    "dark": Measure(None, "dark", 0.01, along=("light", -1), most=1),
+    "burnt": Measure(None, "burnt", 0.01, along=("light", 1), most=1),
+    "redness": Measure(None, "reddish", 0.005, along=("red", 1)),
+    "greenness": Measure(None, "greenish", 0.005, along=("red", -1)),
+    "yellowness": Measure(None, "yellowish", 0.005, along=("yellow", 1)),
+    "blueness": Measure(None, "bluish", 0.005, along=("yellow", -1)),
+    "centre_x": Measure("left", "right", 0.01, most=1),
+    "centre_y": Measure("up", "down", 0.01, most=1),
     "extent": Measure("farther", "closer", 0.03, ratio=True),
     "size": Measure("smaller", "larger", 0.05, ratio=True),  # root of width times height, in pixels
     "aspect": Measure("taller", "wider", 0.02, ratio=True),  # width over height
@@ -58,6 +68,7 @@ MEASURES: dict[str, Measure] = {
 _FLOORS = np.array([measure.floor for measure in MEASURES.values()])
 _RATIO = np.array([measure.ratio for measure in MEASURES.values()])
 _LOW, _HIGH = (np.array([getattr(one, side) is not None for one in MEASURES.values()]) for side in ("low", "high"))
+_FRAMING = np.isin(list(MEASURES), ("centre_x", "centre_y", "extent"))
 _LEAST = 1e-3  # of what is compared by ratio
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -75,14 +86,20 @@ class Taken:
 
     Attributes:
         values: (n, m) float64 in the order of MEASURES; a row of NaN where a picture could not be measured.
+        cells: (n, 5, c) float64 in the order of `capture_cells.NAMES`; NaN likewise.
         kinds: (n,) what kind of file each is, in words, such as "JPEG, colour".
     """
 
     values: np.ndarray
+    cells: np.ndarray
     kinds: np.ndarray
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def __getitem__(self, rows) -> "Taken":
+        """Those in these rows, a slice or an array."""
+        return Taken(self.values[rows], self.cells[rows], self.kinds[rows])
 
 
 @dataclass(frozen=True)
@@ -106,7 +123,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Usual:
-    """What is usual among the normals: (m,) medians and spreads below and above, ratios as logarithms."""
+    """What is usual among the normals: (m,) medians and spreads below and above, ratios as logarithms.
+
+    A side that is nothing to look at is infinitely wide, and so is the framing where edges fill the pictures.
+    """
 
     middle: np.ndarray
     below: np.ndarray
@@ -132,7 +152,7 @@ def capture_findings(normals: Taken, pictures: Taken | None = None) -> list[tupl
     pictures = normals if pictures is None else pictures
     found: list[list[Finding]] = [[] for _ in range(len(pictures))]
     if (usual := usual_of(normals)) is not None:
-        _add_unusual(found, pictures, usual)
+        _add_unusual(found, normals, pictures, usual)
         for row in np.flatnonzero(_strange(normals.kinds, pictures.kinds, own)):
             found[row].append(Finding("kind", "kind"))
     _put_lamps_off(found, normals, pictures)
@@ -148,22 +168,54 @@ def usual_of(normals: Taken) -> Usual | None:
     low, high = np.quantile(seen, (_OUTER, 1 - _OUTER), axis=0)
     outer = NormalDist().inv_cdf(1 - _OUTER)
     below, above = (np.maximum(width / outer, _FLOORS) for width in (middle - low, high - middle))
+    unframed = _FRAMING & (_plain(middle)[list(MEASURES).index("extent")] >= _FULL)
+    below[unframed | ~_LOW], above[unframed | ~_HIGH] = np.inf, np.inf
     farthest = np.abs(_spreads(seen, middle, below, above)).max(axis=1)
     limit = float(np.clip(_BEYOND_TAILS * np.quantile(farthest, _TAILS), LIMIT, 2 * LIMIT))
     return Usual(middle, below, above, limit * (1 + _FEW / len(seen)))
 
 
 def _spreads(seen: np.ndarray, middle: np.ndarray, below: np.ndarray, above: np.ndarray) -> np.ndarray:
-    """(n, m) spreads from the median, negative below it; 0 on a side that is nothing to look at."""
+    """(n, m) spreads from the median, negative below it."""
     away = seen - middle
-    return np.where(away < 0, away / below * _LOW, away / above * _HIGH)
+    return np.where(away < 0, away / below, away / above)
 
 
-def _add_unusual(found: list[list[Finding]], pictures: Taken, usual: Usual) -> None:
+def not_judged(normals: Taken) -> dict[str, tuple[str, ...]]:
+    """Kinds of findings that no picture can have beside these normals, by the reason.
+
+    Returns:
+        only reasons that hold: "few" (fewer than 5 measured normals), "full" (edges fill the pictures, so that nothing
+        shows a shift), "wide" (the normals differ so much that the limit lies beyond any picture), "files" (they are
+        of many kinds of files).
+    """
+    usual, reasons = usual_of(normals), {}
+    if usual is None:
+        return {"few": tuple(kind for kinds in GROUPS.values() for kind in kinds if kind != "lamp_off")}
+    if np.isinf(usual.below[_FRAMING]).all():
+        reasons["full"] = GROUPS["framing"]
+    reached: dict[str, bool] = {}
+    for measure, below, above, low, high in zip(
+        MEASURES.values(), usual.below, usual.above, *usual.bounds(), strict=True
+    ):
+        free = measure.most is None
+        sides = (measure.low, below, free or low > 0), (measure.high, above, free or high < measure.most)
+        for kind, width, within in sides:
+            if np.isfinite(width):
+                reached[kind] = reached.get(kind, False) or within
+    if wide := tuple(kind for kind, within in reached.items() if not within):
+        reasons["wide"] = wide
+    if _many_kinds(normals.kinds):
+        reasons["files"] = ("kind",)
+    return reasons
+
+
+def _add_unusual(found: list[list[Finding]], normals: Taken, pictures: Taken, usual: Usual) -> None:
     spreads = _spreads(_compared(pictures.values), usual.middle, usual.below, usual.above)
+    unusual = _held_everywhere(np.where(np.abs(spreads) > usual.limit, np.sign(spreads), 0), normals, pictures)
     lowest, highest = usual.bounds()
     medians = _plain(usual.middle)
-    for row, column in np.argwhere(np.abs(spreads) > usual.limit).tolist():
+    for row, column in np.argwhere(unusual).tolist():
         name, measure = list(MEASURES.items())[column]
         low = spreads[row, column] < 0
         found[row].append(
@@ -178,12 +230,28 @@ def _add_unusual(found: list[list[Finding]], pictures: Taken, usual: Usual) -> N
         )
 
 
+def _held_everywhere(unusual: np.ndarray, normals: Taken, pictures: Taken) -> np.ndarray:
+    """(n, m) -1, 0 or 1, low or high: without what holds in a part of the picture only."""
+    known = normals.cells[np.isfinite(normals.values).all(axis=1)]
+    held = unusual.copy()
+    for column, measure in enumerate(MEASURES.values()):
+        for side in (-1, 1) if measure.along else ():
+            rows = np.flatnonzero(unusual[:, column] == side)
+            aspect, sign = measure.along
+            held[rows, column] *= everywhere(known, pictures.cells[rows], aspect, side * sign)
+    return held
+
+
 def _strange(known: np.ndarray, kinds: np.ndarray, own: bool) -> np.ndarray:
     """(n,) bool: no normal, or with `own` no other one, is such a file; nothing where normals are of many kinds."""
     names, counts = np.unique(known, return_counts=True)
-    if len(known) < LEAST_NORMALS * len(names):
+    if _many_kinds(known):
         return np.zeros(len(kinds), bool)
     return np.isin(kinds, names[counts > own], invert=True)
+
+
+def _many_kinds(known: np.ndarray) -> bool:
+    return len(known) < LEAST_NORMALS * len(np.unique(known))
 
 
 def _put_lamps_off(found: list[list[Finding]], normals: Taken, pictures: Taken) -> None:

@@ -1,7 +1,8 @@
 """How a picture was taken: its light, contrast, sharpness, colour and framing, measured without knowing the part.
 
 The camera and its light change all of a picture, a defect some of it. So sharpness and colour are told of what three
-quarters of the picture have, tile by tile; a defect on less than a quarter of it moves them little.
+quarters of the picture have, tile by tile; a defect on less than a quarter of it moves them little. And for larger ones
+the picture is kept in cells, so that whoever compares it with others can ask where it differs from them.
 """
 
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+RECIPE = 2  # of what is measured: pictures measured by another one are measured anew
 SIDE = 192  # pictures are measured at the area of a square of this side
 BLACK, WHITE = 5, 250  # a pixel's brightest channel up to / from which nothing is left to see
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32) / np.float32(255)  # ITU-R BT.601, to 0 ... 1
 DECODED = 224  # a decoder may give so few pixels a side: of a JPEG that moves sharpness by 4 %, the rest less
+CELLS = 4  # a side, of what is kept place by place
 _TILES = 6  # a side, for sharpness and colour
 _MOST = 0.75  # of a picture
 _FAINT = 1 / 255  # of the full scale: below it detail and colour are rounding
@@ -35,6 +38,8 @@ class Capture:
         yellowness, blueness: ((R + G) / 2 - B) / (R + G + B) and its negative, likewise.
         centre_x, centre_y: where the edges lie on average, from 0 (left, top) to 1 (right, bottom).
         extent: how far they spread about that place: root mean square distance, in shares of the picture's sides.
+        cells: of each of 4 x 4 cells, row by row: "light" (mean luma), "spread" (its standard deviation), "detail"
+            (root mean square of the Laplacian), "red" and "yellow" (redness and yellowness of the mean colour).
     """
 
     brightness: float
@@ -50,6 +55,7 @@ class Capture:
     centre_x: float
     centre_y: float
     extent: float
+    cells: dict[str, list[float]]
 
 
 def measure(image: np.ndarray) -> Capture:
@@ -64,7 +70,8 @@ def measure(image: np.ndarray) -> Capture:
     brightest = np.maximum(np.maximum(planes[0], planes[1]), planes[2])
     luma = np.tensordot(_LUMA, planes, 1)
     brightness = float(luma.mean(dtype=np.float64))
-    sharpness, grain = _sharpness(luma)
+    laplacian = _laplacian(luma)
+    sharpness, grain = _sharpness(luma, laplacian)
     centre_x, centre_y, extent = _framing(_halved(luma))
     return Capture(
         brightness=brightness,
@@ -77,6 +84,7 @@ def measure(image: np.ndarray) -> Capture:
         centre_x=centre_x,
         centre_y=centre_y,
         extent=extent,
+        cells=_cells(planes, luma, laplacian),
     )
 
 
@@ -102,10 +110,7 @@ def _halved(luma: np.ndarray) -> np.ndarray:
 
 
 def _colour(planes: np.ndarray) -> dict[str, float]:
-    red, green, blue = (_tiled(plane) for plane in planes)
-    total = red + green + blue
-    seen = np.maximum(total, 1)  # black has no colour, and no weight
-    reddish, yellowish = (red - green) / seen, ((red + green) / 2 - blue) / seen
+    reddish, yellowish, total = _tint(planes, _TILES)
     return {
         "redness": _quantile(reddish, total, 1 - _MOST),
         "greenness": _quantile(-reddish, total, 1 - _MOST),
@@ -114,21 +119,49 @@ def _colour(planes: np.ndarray) -> dict[str, float]:
     }
 
 
-def _sharpness(luma: np.ndarray) -> tuple[float, float]:
+def _tint(planes: np.ndarray, tiles: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(t,) redness and yellowness of the mean colour of each tile, and its R + G + B."""
+    red, green, blue = (_tiled(plane, tiles) for plane in planes)
+    total = red + green + blue
+    seen = np.maximum(total, 1)  # black has no colour, and no weight
+    return (red - green) / seen, ((red + green) / 2 - blue) / seen, total
+
+
+def _cells(planes: np.ndarray, luma: np.ndarray, laplacian: np.ndarray) -> dict[str, list[float]]:
+    light = _tiled(luma, CELLS)
+    red, yellow, _ = _tint(planes, CELLS)
+    cells = {
+        "light": light,
+        "spread": np.sqrt(np.maximum(_tiled(luma**2, CELLS) - light**2, 0)),
+        "detail": np.sqrt(_tiled(laplacian**2, CELLS)),
+        "red": red,
+        "yellow": yellow,
+    }
+    return {name: values.round(4).tolist() for name, values in cells.items()}
+
+
+def _laplacian(luma: np.ndarray) -> np.ndarray:
+    """(h - 2, w - 2): the four neighbours less four times the pixel; one 0 where a side is too short."""
+    if min(luma.shape) < 3:
+        return np.zeros((1, 1), luma.dtype)
+    around = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:]
+    return around - 4 * luma[1:-1, 1:-1]
+
+
+def _sharpness(luma: np.ndarray, laplacian: np.ndarray) -> tuple[float, float]:
     if min(luma.shape) < 3:
         return 1.0, 1.0
     inner = luma[1:-1, 1:-1]
-    around = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:]
-    detail = np.sqrt(_tiled((around - 4 * inner) ** 2))
-    contrast = np.sqrt(np.maximum(_tiled(inner**2) - _tiled(inner) ** 2, 0))
+    detail = np.sqrt(_tiled(laplacian**2, _TILES))
+    contrast = np.sqrt(np.maximum(_tiled(inner**2, _TILES) - _tiled(inner, _TILES) ** 2, 0))
     ratio = (detail + _FAINT) / (contrast + _FAINT)
     return _quantile(ratio, contrast, _MOST), _quantile(ratio, contrast, 1 - _MOST)
 
 
-def _tiled(values: np.ndarray) -> np.ndarray:
-    """Means over the tiles of (h, w) values, (t,) float64; where a side has fewer pixels than tiles some repeat."""
+def _tiled(values: np.ndarray, tiles: int) -> np.ndarray:
+    """Means over tiles x tiles of (h, w) values, float64; where a side has fewer pixels than tiles some repeat."""
     for axis, side in enumerate(values.shape):
-        starts = np.arange(_TILES) * side // _TILES
+        starts = np.arange(tiles) * side // tiles
         pixels = np.maximum(np.diff(starts, append=side), 1)
         sums = np.add.reduceat(values, starts, axis=axis, dtype=np.float64)
         values = sums / (pixels[:, None] if axis == 0 else pixels)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dn2core.detect import capture_cells
 from dn2core.detect.capture import MEASURES, Finding, Taken, capture_findings
-from dn2core.ingest.capture import DECODED, Capture, measure
+from dn2core.ingest.capture import CELLS, DECODED, RECIPE, Capture, measure
 from dn2core.project.catalogue import dump
 from dn2core.project.stored import chunks, prepared
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from dn2core.project.snapshot import Items, Snapshot
 
 CHUNK = 64
+_UNKNOWN = dict.fromkeys(capture_cells.NAMES, [math.nan] * CELLS**2)
+_OF_NOW = f"json_extract(measures, '$.recipe') = {RECIPE}"
 _COLOURLESS = ("1", "L", "LA", "La", "I", "F")  # of Pillow's modes, those that begin with I;16 besides
 
 
@@ -53,15 +56,15 @@ def captures(project: "Project", view: "Snapshot") -> Captures:
 
 
 def record(db: "sqlite3.Connection", measured: Iterable[tuple[int, Capture]]) -> None:
-    """Enter measures, by image id; what is there stays."""
-    rows = [(image_id, dump(asdict(capture))) for image_id, capture in measured]
-    db.executemany("INSERT OR IGNORE INTO captures(image_id, measures) VALUES (?, ?)", rows)
+    """Enter measures, by image id."""
+    rows = [(image_id, dump({"recipe": RECIPE, **asdict(capture)})) for image_id, capture in measured]
+    db.executemany("INSERT OR REPLACE INTO captures(image_id, measures) VALUES (?, ?)", rows)
 
 
 def measured(project: "Project") -> int:
     """How many images are measured: another number whenever `captures` may find more."""
     with project.db.read() as db:
-        return db.execute("SELECT count(*) FROM captures").fetchone()[0]
+        return db.execute(f"SELECT count(*) FROM captures WHERE {_OF_NOW}").fetchone()[0]
 
 
 def ask_to_measure(project: "Project") -> int | None:
@@ -95,23 +98,26 @@ def measure_missing(project: "Project", progress: "Progress") -> None:
 
 def _missing(db: "sqlite3.Connection") -> list:
     return db.execute(
-        "SELECT id, sha256, format, bytes FROM images WHERE id NOT IN (SELECT image_id FROM captures) ORDER BY id"
+        "SELECT id, sha256, format, bytes FROM images"
+        f" WHERE id NOT IN (SELECT image_id FROM captures WHERE {_OF_NOW}) ORDER BY id"
     ).fetchall()
 
 
-def _known(project: "Project") -> dict[int, tuple[list[float], str]]:
-    """Measures and kind of file of each image by its id."""
+def _known(project: "Project") -> dict[int, tuple[list[float], list, str]]:
+    """Measures, cells and kind of file of each image by its id."""
     with project.db.read() as db:
         rows = db.execute(
-            "SELECT id, format, mode, width, height, measures FROM images LEFT JOIN captures ON image_id = id"
+            "SELECT id, format, mode, width, height, measures FROM images"
+            f" LEFT JOIN captures ON image_id = id AND {_OF_NOW}"
         ).fetchall()
-    return {row["id"]: (_values(row), _kind(row["format"], row["mode"])) for row in rows}
+    return {row["id"]: (*_measures(row), _kind(row["format"], row["mode"])) for row in rows}
 
 
-def _values(row) -> list[float]:
-    found = json.loads(row["measures"]) if row["measures"] else {}
+def _measures(row) -> tuple[list[float], list]:
+    found = json.loads(row["measures"]) if row["measures"] else {"cells": _UNKNOWN}
     found |= {"size": math.sqrt(row["width"] * row["height"]), "aspect": row["width"] / row["height"]}
-    return [found.get(name, math.nan) for name in MEASURES]
+    values = [found.get(name, math.nan) for name in MEASURES]
+    return values, [found["cells"][name] for name in capture_cells.NAMES]
 
 
 def _kind(format: str, mode: str) -> str:
@@ -119,9 +125,10 @@ def _kind(format: str, mode: str) -> str:
     return f"{format}, {colour}"
 
 
-def _taken(items: "Items", known: dict[int, tuple[list[float], str]]) -> Taken:
+def _taken(items: "Items", known: dict[int, tuple[list[float], list, str]]) -> Taken:
     found = [known[image_id] for image_id in items.image_ids.tolist()]
     return Taken(
-        values=np.array([values for values, _ in found], np.float64).reshape(-1, len(MEASURES)),
-        kinds=np.array([kind for _, kind in found], str),
+        values=np.array([values for values, _, _ in found], np.float64).reshape(-1, len(MEASURES)),
+        cells=np.array([cells for _, cells, _ in found], np.float64).reshape(-1, len(capture_cells.NAMES), CELLS**2),
+        kinds=np.array([kind for _, _, kind in found], str),
     )

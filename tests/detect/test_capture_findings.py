@@ -1,13 +1,14 @@
 """Findings about how pictures were taken: limits by hand, directions, false alarms by simulation."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dn2core.detect.capture import GROUPS, MEASURES, Taken, capture_findings, usual_of
+from dn2core.detect.capture import GROUPS, MEASURES, Taken, capture_findings, not_judged, usual_of
 
 EVEN = {
     "brightness": 0.5,
@@ -32,7 +33,13 @@ NAMES = list(MEASURES)
 def taken(*changes: dict, kinds: list[str] | None = None) -> Taken:
     """Pictures like EVEN but for the changes."""
     values = np.array([[{**EVEN, **change}[name] for name in NAMES] for change in changes], float)
-    return Taken(values.reshape(-1, len(NAMES)), np.array(kinds or ["JPEG, colour"] * len(changes), str))
+    files = np.array(kinds or ["JPEG, colour"] * len(changes), str)
+    return Taken(values.reshape(-1, len(NAMES)), alike(len(changes)), files)
+
+
+def alike(n: int) -> np.ndarray:
+    """Cells that do not differ, so that they contradict nothing."""
+    return np.full((n, 5, 16), 0.5)
 
 
 def even(n: int = 1000) -> Taken:
@@ -50,6 +57,7 @@ def normal_like(n: int, seed: int, spread: float = 3.0) -> Taken:
     floors, ratio = (np.array([getattr(one, name) for one in MEASURES.values()]) for name in ("floor", "ratio"))
     return Taken(
         np.where(ratio, values * np.exp(spread * floors * noise), values + spread * floors * noise),
+        alike(n),
         np.array(["JPEG, colour"] * n),
     )
 
@@ -190,14 +198,38 @@ def test_five_normals_tell_something_but_are_wide():
     assert kinds(capture_findings(even(5), taken({"brightness": 0.5 + 3.1 * 5 * 0.012}))[0]) == ["bright"]
 
 
+def test_where_edges_fill_the_picture_no_shift_is_told():
+    everywhere = [{"extent": 0.4}] * 20
+    moved = {"centre_x": 0.3, "extent": 0.3, "brightness": 0.9}
+    assert kinds(capture_findings(taken(*everywhere), taken(moved))[0]) == ["bright"]
+    assert {"left", "bright"} <= set(kinds(capture_findings(even(20), taken(moved))[0]))
+    assert not_judged(taken(*everywhere)) == {"full": GROUPS["framing"]}
+    assert not_judged(even(20)) == {}
+
+
+def test_what_cannot_be_told_beside_few_wide_or_mixed_normals():
+    assert not_judged(even(4)).keys() == {"few"} and "lamp_off" not in not_judged(even(4))["few"]
+    # From 0.1 to 0.9: five spreads below the middle lie below 0, above it above 1.
+    wide = taken(*({"brightness": 0.5 + step, "dark": 0.5 + step} for step in np.linspace(-0.4, 0.4, 101)))
+    assert not_judged(wide) == {"wide": ("dark", "bright")}
+    assert capture_findings(wide, taken({"brightness": 0.1, "dark": 1.0}, {"brightness": 1.0, "dark": 0.0})) == [
+        (),
+        (),
+    ]
+    once = taken(*({"brightness": 0.5 + step} for step in np.linspace(-0.4, 0.4, 101)))
+    assert not_judged(once) == {"wide": ("bright",)}  # too dark is told by the share of black still
+    files = taken(*[{}] * 8, kinds=["PNG, grey", "JPEG, colour"] * 4)
+    assert not_judged(files) == {"files": ("kind",)}
+
+
 def test_pictures_that_could_not_be_measured_are_left_alone():
     values = even(12).values
     values[3] = np.nan
-    normals = Taken(values, even(12).kinds)
+    normals = replace(even(12), values=values)
     assert capture_findings(normals)[3] == ()
-    assert capture_findings(normals, Taken(values[3:4], even(1).kinds)) == [()]
+    assert capture_findings(normals, normals[3:4]) == [()]
     assert kinds(capture_findings(normals, taken({"brightness": 0.9}))[0]) == ["bright"]
-    assert capture_findings(Taken(values[3:4], even(1).kinds), taken(OFF)) == [()]
+    assert capture_findings(normals[3:4], taken(OFF)) == [()]
 
 
 @pytest.mark.parametrize(("n", "most"), [(5, 0.01), (20, 0.01), (72, 0.003), (500, 0.001)])
@@ -225,7 +257,7 @@ def test_long_tails_widen_the_limit():
 def test_a_few_odd_normals_hide_no_odd_picture():
     values = normal_like(200, 3).values
     values[:4, NAMES.index("sharpness")] = 0.05  # 2 % are blurred
-    normals = Taken(values, even(200).kinds)
+    normals = replace(even(200), values=values)
     found = capture_findings(normals)
     assert [kinds(one) for one in found[:4]] == [["blurred"]] * 4
     assert kinds(capture_findings(normals, taken({"sharpness": 0.1}))[0]) == ["blurred"]
@@ -237,9 +269,7 @@ def test_findings_do_not_depend_on_order_or_company(seed, n, m):
     normals, pictures = normal_like(n, seed), normal_like(m, seed + 1, spread=30.0)
     found = capture_findings(normals, pictures)
     order, turn = rng.permutation(m), rng.permutation(n)
-    again = capture_findings(
-        Taken(normals.values[turn], normals.kinds[turn]), Taken(pictures.values[order], pictures.kinds[order])
-    )
+    again = capture_findings(normals[turn], pictures[order])
     assert [kinds(one) for one in again] == [kinds(found[i]) for i in order]
     for row, findings in enumerate(found):
         for finding in findings:

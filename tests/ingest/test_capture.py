@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from dn2core.ingest.capture import measure
+from dn2core.ingest.capture import Capture, measure
 
 
 def scene(seed: int = 0, side: int = 240) -> np.ndarray:
@@ -70,15 +70,33 @@ def test_black_and_white_have_no_colour_and_no_place(value):
 @settings(max_examples=60, deadline=None)
 def test_any_picture_has_finite_measures(height, width, seed):
     taken = measure(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
-    assert all(np.isfinite(value) for value in vars(taken).values())
+    assert finite(taken)
     shares = (taken.brightness, taken.dark, taken.burnt, taken.centre_x, taken.centre_y)
     assert all(0 <= value <= 1 for value in shares)
 
 
 @pytest.mark.parametrize("size", [(1, 5000), (5000, 1), (7, 3000)])
 def test_extreme_shapes_are_measured(size):
-    taken = measure(np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8))
-    assert all(np.isfinite(value) for value in vars(taken).values())
+    assert finite(measure(np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)))
+
+
+def finite(taken: Capture) -> bool:
+    numbers = {**vars(taken), **taken.cells}
+    assert {len(cells) for cells in numbers.pop("cells").values()} == {16}
+    return all(np.isfinite(value).all() for value in numbers.values())
+
+
+def test_cells_by_hand():
+    image = np.zeros((80, 80, 3), np.uint8)
+    image[20:40, 60:] = (100, 60, 40)  # the last cell of the second row
+    image[60:, :20:2] = 200  # stripes a pixel wide in the first of the last row
+    cells = measure(image).cells
+    assert cells["light"][7] == pytest.approx((0.299 * 100 + 0.587 * 60 + 0.114 * 40) / 255, abs=1e-4)
+    assert (cells["red"][7], cells["yellow"][7]) == pytest.approx((0.2, 0.2))
+    assert (cells["light"][12], cells["spread"][12]) == pytest.approx((100 / 255, 100 / 255), abs=1e-4)
+    assert cells["detail"][12] == pytest.approx(2 * 200 / 255, rel=0.05)  # two neighbours of each pixel differ
+    others = [at for at in range(16) if at not in (7, 12)]
+    assert all(cells[name][at] == 0 for name in ("light", "spread", "red", "yellow") for at in others)
 
 
 @pytest.mark.parametrize("seed", range(4))

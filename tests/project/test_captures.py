@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from dn2core.ingest import decode
-from dn2core.ingest.capture import measure
+from dn2core.ingest.capture import RECIPE, measure
 from dn2core.project import captures, run_pending
 from dn2core.project.paths import by_hash
 from dn2core.project.snapshot import snapshot
@@ -58,7 +58,7 @@ def found_in(project) -> dict[str, list[str]]:
 
 def test_what_comes_in_is_measured(project):
     [kept] = rows(project, "SELECT measures FROM captures JOIN items USING (image_id) WHERE name = 'dark.png'")
-    assert json.loads(kept[0]) == vars(measure(decode(SCORED[1][1]).image))
+    assert json.loads(kept[0]) == {"recipe": RECIPE, **vars(measure(decode(SCORED[1][1]).image))}
     assert captures.measured(project) == len(NORMALS) + 5
     assert captures.ask_to_measure(project) is None
 
@@ -94,6 +94,17 @@ def test_older_images_are_measured_when_asked_for(project, store):
     assert store.jobs.job(job).state == "done"
     assert found_in(project) == before
     assert captures.ask_to_measure(project) is None
+
+
+def test_what_an_older_recipe_measured_is_measured_anew(project, store):
+    before = found_in(project)
+    with project.db.write() as db:
+        db.execute("UPDATE captures SET measures = json_remove(measures, '$.recipe', '$.cells')")
+    assert captures.measured(project) == 0
+    assert captures.captures(project, snapshot(project)).scored_unmeasured == 5
+    captures.ask_to_measure(project)
+    run_pending(store)
+    assert found_in(project) == before and captures.measured(project) == len(NORMALS) + 5
 
 
 def test_older_images_are_measured_with_the_next_delivery(project, store):
