@@ -2,8 +2,8 @@
 
 Each cell of a picture is compared with the same cell of the normals. What the whole picture shows holds everywhere
 when of what is seen only little stays behind it: a cell stays behind where it changed by less than three quarters of
-the mean change, less 1.5 times what the normals differ by in that place. So normals that differ widely from place to
-place, such as parts that lie anywhere, contradict nothing.
+the mean change, and by 1.5 spreads less than that, namely of what the normals differ by in that place. So normals that
+differ widely from place to place, such as parts that lie anywhere, contradict little.
 """
 
 from collections.abc import Callable
@@ -57,9 +57,9 @@ def everywhere(normals: np.ndarray, pictures: np.ndarray, aspect: str, sign: int
     weights /= weights.sum()
     low, middle, high = np.quantile(known, (0.1, 0.5, 0.9), axis=0)
     change = sign * (seen - middle)
-    mean = (change * weights).sum(axis=1, keepdims=True)
+    mean = np.maximum((change * weights).sum(axis=1, keepdims=True), 0)
     room = _ROOM * (1 + _FEW / max(len(normals), 1))
-    least = _PART * np.maximum(mean, 0) - room * (high - low) / _TENTHS
+    least = np.minimum(_PART * mean, mean - room * (high - low) / _TENTHS)
     along = change >= least
     if aspect == "light" and sign > 0:
         along |= _light(pictures) >= _WHITE
