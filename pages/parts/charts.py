@@ -11,6 +11,7 @@ from pages.parts.text import number, plain, t
 PLOTLY_POINTS = 10_000  # beyond, plotly grows sluggish and the canvas takes over
 # Okabe-Ito, without black and the yellow that white paper swallows.
 SOURCES = ("#56B4E9", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#8A8F98")
+BY_PLACE = "#CC79A7"  # Okabe-Ito; the tone of a place is that of those for review, which lie on the same map
 # Diverging, told apart by colour-blind readers; the middle is the limit.
 LIMIT_SCALE = ("#0072B2", "#7FB2D6", "#C9CDD2", "#EBA26F", "#D55E00")
 
@@ -142,8 +143,7 @@ def by_verdict(verdicts: np.ndarray, normals: int) -> Colours:
     for code, name in enumerate(order):
         codes[normals:][verdicts == name] = code
     present = [i for i in range(len(order)) if np.any(codes == i)]
-    # Look and sign of the chart on the page Where: beside the orange of those for review a place needs its own.
-    palette = [SELECTED if name == "place" else TONES[name] for name in order]
+    palette = [BY_PLACE if name == "place" else TONES[name] for name in order]
     made = _compact(codes, present, palette, [verdict(name).word for name in order])
     if order.index("place") not in present:
         return made
@@ -176,6 +176,8 @@ def by_score(scores: np.ndarray, limit: float) -> Colours:
 def map_figure(xy: np.ndarray, colours: Colours, *, height: int = 560) -> go.Figure:
     """The map (n, 2) as one WebGL trace, without hover: names of images would be read as HTML."""
     top = max(1, len(colours.palette) - 1)
+    size = 9 if len(xy) < 500 else 7 if len(xy) < 3000 else 5
+    signs = colours.signs or ("circle",) * len(colours.names)
     figure = go.Figure(
         go.Scattergl(
             x=np.ascontiguousarray(xy[:, 0], np.float32),
@@ -184,20 +186,19 @@ def map_figure(xy: np.ndarray, colours: Colours, *, height: int = 560) -> go.Fig
             hoverinfo="none",
             showlegend=False,
             marker={
-                "size": 9 if len(xy) < 500 else 7 if len(xy) < 3000 else 5,
+                "size": size,
                 "opacity": 0.85,
                 "color": colours.codes,
                 "cmin": 0,
                 "cmax": top,
                 "colorscale": _steps(colours),
                 "line": {"width": 0},
-                **({"symbol": np.array(colours.signs)[colours.codes].tolist()} if colours.signs else {}),
+                **(_with_signs(colours, size) if colours.signs else {}),
                 **({"showscale": True, "colorbar": _bar(colours, top)} if colours.ticks else {}),
             },
             unselected={"marker": {"opacity": 0.18}},
         )
     )
-    signs = colours.signs or ("circle",) * len(colours.names)
     for name, colour, sign in zip(colours.names, colours.palette, signs, strict=False):
         # Empty traces, so that the points stay one trace and the colours have names.
         figure.add_scatter(
@@ -245,6 +246,12 @@ def _compact(codes: np.ndarray, present: list[int], palette: list[str], names: l
     lookup = np.zeros(len(palette), np.uint8)
     lookup[present] = np.arange(len(present))
     return Colours(lookup[codes], tuple(palette[i] for i in present), names=tuple(plain(names[i]) for i in present))
+
+
+def _with_signs(colours: Colours, size: int) -> dict:
+    """Signs that are not circles stand out by their size, too."""
+    signs = np.array(colours.signs)[colours.codes]
+    return {"symbol": signs.tolist(), "size": np.where(signs == "circle", size, 1.4 * size).tolist()}
 
 
 def _steps(colours: Colours) -> list:

@@ -56,6 +56,20 @@ def test_colours_by_verdict_name_only_what_is_there():
     assert colours.palette == ("#56B4E9", "#009E73", "#D55E00")
 
 
+def test_a_pass_that_a_place_flags_is_told_from_the_others_by_colour_and_sign():
+    colours = by_verdict(np.array(["review", "place", "pass"]), 1)
+    assert colours.names == ("normal", "pass", "flagged by a place", "review")
+    assert colours.codes.tolist() == [0, 3, 2, 1] and len(set(colours.palette)) == 4
+    assert colours.signs == ("circle", "circle", "triangle-up", "circle")
+    figure = map_figure(np.zeros((4, 2)), colours)
+    marker = figure.data[0].marker
+    assert list(marker.symbol) == ["circle", "circle", "triangle-up", "circle"]
+    assert marker.size[2] > marker.size[0] == marker.size[1] == marker.size[3]
+    assert [trace.marker.symbol for trace in figure.data[1:]] == list(colours.signs)
+    plain = map_figure(np.zeros((4, 2)), by_verdict(np.array(["review", "pass", "pass"]), 1)).data[0].marker
+    assert plain.symbol is None and plain.size == marker.size[0]
+
+
 def test_the_middle_of_the_score_scale_is_the_limit():
     colours = by_score(np.array([0, 1, 4, 400, np.nan]), 1.0)
     assert colours.codes[0] == 0 and colours.codes[2] == colours.codes[3] == 255
