@@ -5,6 +5,8 @@ import io
 import os
 
 os.environ.setdefault("DN2_WORKERS", "0")
+if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are shared out among these already
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
