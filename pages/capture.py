@@ -3,13 +3,13 @@
 import numpy as np
 import streamlit as st
 
-from dn2core.detect.capture import GROUPS, LEAST_NORMALS
+from dn2core.detect.capture import FEW_NORMALS, GROUPS, LEAST_NORMALS
 from dn2core.errors import DN2Error
 from dn2core.project.captures import ask_to_measure
 from pages.parts.browse import browse
 from pages.parts.capture_findings import taken
 from pages.parts.capture_gallery import capture_cells, counted, gravest_first, in_groups
-from pages.parts.capture_words import group_word, why
+from pages.parts.capture_words import files_told, group_word, not_judged_told, range_table, why
 from pages.parts.clean_draft import Draft
 from pages.parts.clean_trial import cutoff_of, pairs_of
 from pages.parts.detail import open_detail
@@ -21,7 +21,7 @@ from pages.parts.opened import wanted_image
 from pages.parts.place_alone import flagged_by_place
 from pages.parts.results import judged_item, with_places
 from pages.parts.service import current_project, past, snapshot
-from pages.parts.text import number, t, tn
+from pages.parts.text import md, number, t, tn
 from pages.parts.widgets import put
 
 
@@ -53,6 +53,7 @@ def capture() -> None:
     if wanted is not None:
         problem("NOT_FOUND", {"what": t("The image")})
     _answer(shown, found)
+    _looked_at(found)
     _unmeasured(project, found, busy)
     if found.scored_with_findings().any():
         _filter(found, chosen)
@@ -81,9 +82,31 @@ def _answer(shown, found) -> None:
     else:
         answer = tn("{n} image, taken like the normals", "{n} images, all taken like the normals", known)
     st.markdown(f"#### {t('Is it the part or the camera?')} {answer}", help=why())
-    if few and not found.normals_unmeasured:
-        words = t("With fewer than {n} normals only a lamp that is off can be told.", n=number(LEAST_NORMALS))
-        st.caption(f"{words} {t('Add more normals.')}")
+    if found.files:
+        st.markdown(
+            f":material/file_present: {md(files_told(found.files))}",
+            help=t(
+                "Most images of a delivery are of that kind. That says how they were saved and not how each was taken: "
+                "it is not counted as a capture to check. Images saved like the normals compare best."
+            ),
+        )
+
+
+def _looked_at(found) -> None:
+    """What cannot be told beside these normals, and from where on the rest is."""
+    told = [] if found.normals_unmeasured and found.usual is None else not_judged_told(found.not_judged)
+    n = _measured_normals(found)
+    if n < LEAST_NORMALS:
+        told.append(t("Add more normals."))
+    elif n < FEW_NORMALS:
+        told.append(t("With {n} normals only large differences are told; more normals make it finer.", n=number(n)))
+    if told:
+        st.caption(md(" ".join(told)))
+    if found.usual is None:
+        return
+    with st.expander(t("From where on it is told"), key="dn2_capture_ranges"):
+        table = range_table(found.usual)
+        st.dataframe(table, hide_index=True, key="dn2_capture_range_table", alt=t("What is measured of each picture"))
 
 
 def _measured_normals(found) -> int:

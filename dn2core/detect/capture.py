@@ -69,6 +69,7 @@ _FLOORS = np.array([measure.floor for measure in MEASURES.values()])
 _RATIO = np.array([measure.ratio for measure in MEASURES.values()])
 _LOW, _HIGH = (np.array([getattr(one, side) is not None for one in MEASURES.values()]) for side in ("low", "high"))
 _FRAMING = np.isin(list(MEASURES), ("centre_x", "centre_y", "extent"))
+_MOST = np.array([np.inf if measure.most is None else measure.most for measure in MEASURES.values()])
 _LEAST = 1e-3  # of what is compared by ratio
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -133,9 +134,16 @@ class Usual:
     above: np.ndarray
     limit: float  # spreads
 
+    def medians(self) -> np.ndarray:
+        """(m,) medians as they were measured."""
+        return _plain(self.middle)
+
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """(m,) lowest and highest values without a finding, as they were measured."""
-        return _plain(self.middle - self.limit * self.below), _plain(self.middle + self.limit * self.above)
+        """(m,) lowest and highest values without a finding, as they were measured; NaN where no picture has one."""
+        low, high = _plain(self.middle - self.limit * self.below), _plain(self.middle + self.limit * self.above)
+        low[np.isinf(self.below) | (np.isfinite(_MOST) & (low <= 0))] = np.nan
+        high[np.isinf(self.above) | (high >= _MOST)] = np.nan
+        return low, high
 
 
 def capture_findings(normals: Taken, pictures: Taken | None = None) -> list[tuple[Finding, ...]]:
@@ -194,16 +202,13 @@ def not_judged(normals: Taken) -> dict[str, tuple[str, ...]]:
         return {"few": tuple(kind for kinds in GROUPS.values() for kind in kinds if kind != "lamp_off")}
     if np.isinf(usual.below[_FRAMING]).all():
         reasons["full"] = GROUPS["framing"]
-    reached: dict[str, bool] = {}
-    for measure, below, above, low, high in zip(
-        MEASURES.values(), usual.below, usual.above, *usual.bounds(), strict=True
-    ):
-        free = measure.most is None
-        sides = (measure.low, below, free or low > 0), (measure.high, above, free or high < measure.most)
-        for kind, width, within in sides:
+    told: dict[str, bool] = {}
+    sides = zip(MEASURES.values(), usual.below, usual.above, *usual.bounds(), strict=True)
+    for measure, below, above, low, high in sides:
+        for kind, width, bound in ((measure.low, below, low), (measure.high, above, high)):
             if np.isfinite(width):
-                reached[kind] = reached.get(kind, False) or within
-    if wide := tuple(kind for kind, within in reached.items() if not within):
+                told[kind] = told.get(kind, False) or np.isfinite(bound)
+    if wide := tuple(kind for kind, some in told.items() if not some):
         reasons["wide"] = wide
     if _many_kinds(normals.kinds):
         reasons["files"] = ("kind",)
@@ -214,7 +219,7 @@ def _add_unusual(found: list[list[Finding]], normals: Taken, pictures: Taken, us
     spreads = _spreads(_compared(pictures.values), usual.middle, usual.below, usual.above)
     unusual = _held_everywhere(np.where(np.abs(spreads) > usual.limit, np.sign(spreads), 0), normals, pictures)
     lowest, highest = usual.bounds()
-    medians = _plain(usual.middle)
+    medians = usual.medians()
     for row, column in np.argwhere(unusual).tolist():
         name, measure = list(MEASURES.items())[column]
         low = spreads[row, column] < 0

@@ -2,12 +2,23 @@
 
 from collections.abc import Sequence
 
-from dn2core.detect.capture import GROUPS, Finding
+import numpy as np
+
+from dn2core.detect.capture import GROUPS, LEAST_NORMALS, MEASURES, Finding, Usual
 from dn2core.report.say import ENGLISH, Say
+
+_COLOURS = ("redness", "greenness", "yellowness", "blueness")
 
 
 def word(finding: Finding, say: Say = ENGLISH) -> str:
     """A finding in two words (plain text)."""
+    words = _kind_word(finding.kind, say)
+    if finding.kind in GROUPS["framing"][:4]:
+        return f"{words} {_percent(abs(finding.value - finding.usual), 0, say)}"
+    return words
+
+
+def _kind_word(kind: str, say: Say) -> str:
     t = say.t
     words = {
         "lamp_off": t("lamp off"),
@@ -33,9 +44,7 @@ def word(finding: Finding, say: Say = ENGLISH) -> str:
         "wider": t("wider"),
         "kind": t("other kind of file"),
     }
-    if finding.kind in GROUPS["framing"][:4]:
-        return f"{words[finding.kind]} {_percent(abs(finding.value - finding.usual), 0, say)}"
-    return words[finding.kind]
+    return words[kind]
 
 
 def words(findings: Sequence[Finding], say: Say = ENGLISH) -> str:
@@ -55,11 +64,57 @@ def numbers(finding: Finding, say: Say = ENGLISH) -> str:
     t = say.t
     if finding.kind == "kind":
         return t("No normal is such a file: another format, or grey where the normals have colour.")
-    value, usual, bound = (_shown(finding, one, say) for one in (finding.value, finding.usual, finding.bound))
+    value, usual, bound = (_shown(finding.measure, one, say) for one in (finding.value, finding.usual, finding.bound))
     fields = {"measure": _measure(finding.measure, say), "value": value, "usual": usual, "bound": bound}
     if finding.value < finding.usual:
         return t("{measure} {value}; the normals have {usual}, and down to {bound} nothing is said.", **fields)
     return t("{measure} {value}; the normals have {usual}, and up to {bound} nothing is said.", **fields)
+
+
+def files_told(files: dict[str, int], say: Say = ENGLISH) -> str:
+    """What kinds of file whole deliveries are of that no normal is, in a sentence each (plain text)."""
+    return " ".join(
+        say.tn(
+            "{n} new image is another kind of file than the normals: {file}.",
+            "{n} new images are another kind of file than the normals: {file}.",
+            count,
+            file=file_word(kind, say),
+        )
+        for kind, count in files.items()
+    )
+
+
+def file_word(kind: str, say: Say = ENGLISH) -> str:
+    """A kind of file, such as "PNG, grey"."""
+    format, _, colour = kind.partition(", ")
+    return f"{format}, {say.t('grey') if colour == 'grey' else say.t('colour')}"
+
+
+def not_judged_told(reasons: dict[str, tuple[str, ...]], say: Say = ENGLISH) -> list[str]:
+    """What cannot be told beside these normals and why, a sentence a reason (plain text)."""
+    t = say.t
+    told = {
+        "few": t("With fewer than {n} normals only a lamp that is off can be told.", n=say.number(LEAST_NORMALS)),
+        "full": t(
+            "Framing is not judged here: what is seen fills the normals from edge to edge, so nothing shows a shift."
+        ),
+        "wide": t(
+            "Not judged here: {findings}. In this the normals differ so much that no picture could stand out.",
+            findings=", ".join(_kind_word(kind, say) for kind in reasons.get("wide", ())),
+        ),
+        "files": t("The kind of file is not judged here: the normals are of many kinds."),
+    }
+    return [told[reason] for reason in reasons]
+
+
+def ranges(usual: Usual, say: Say = ENGLISH) -> list[tuple[str, str, str, str]]:
+    """(measure, what the normals have, told below, told above) of each measure that is looked at; "" for no limit."""
+    looked_at = np.isfinite([usual.below, usual.above]).any(axis=0)
+    numbers = np.column_stack([usual.medians(), *usual.bounds()])
+    return [
+        (_measure(name, say), *("" if value != value else _shown(name, value, say) for value in three))
+        for name, three in zip(np.array(list(MEASURES))[looked_at].tolist(), numbers[looked_at].tolist(), strict=True)
+    ]
 
 
 def _measure(name: str, say: Say) -> str:
@@ -84,12 +139,12 @@ def _measure(name: str, say: Say) -> str:
     return names[name]
 
 
-def _shown(finding: Finding, value: float, say: Say) -> str:
-    if finding.measure == "size":
+def _shown(measure: str, value: float, say: Say) -> str:
+    if measure == "size":
         return say.number(value)
-    if finding.measure in ("aspect", "sharpness", "grain"):
+    if measure in ("aspect", "sharpness", "grain"):
         return say.number(value, 2)
-    return _percent(value, 1 if finding.kind in GROUPS["colour"] else 0, say)
+    return _percent(value, 1 if measure in _COLOURS else 0, say)
 
 
 def _percent(share: float, places: int, say: Say) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dn2core.detect import capture_cells
-from dn2core.detect.capture import MEASURES, Finding, Taken, capture_findings
+from dn2core.detect.capture import MEASURES, Finding, Taken, Usual, capture_findings, not_judged, usual_of
 from dn2core.ingest.capture import CELLS, DECODED, RECIPE, Capture, measure
 from dn2core.project.catalogue import dump
 from dn2core.project.stored import chunks, prepared
@@ -35,12 +36,19 @@ class Captures:
         scored: for each image of `view.scored`, in its order.
         normals: for each of the normals, `view.normals` and then `view.apart`, against all of them.
         scored_unmeasured, normals_unmeasured: how many of these images nothing is known of.
+        files: how many scored images are of a kind of file that no normal is, by kind, and that most images of their
+            delivery are: that is how a delivery was saved, so it is no finding about each of them.
+        usual: how the normals were taken; None where they are too few to tell.
+        not_judged: kinds of findings that nothing can have beside these normals, by the reason; see `not_judged`.
     """
 
     scored: list[tuple[Finding, ...]]
     normals: list[tuple[Finding, ...]]
     scored_unmeasured: int
     normals_unmeasured: int
+    files: dict[str, int]
+    usual: Usual | None
+    not_judged: dict[str, tuple[str, ...]]
 
     def scored_with_findings(self) -> np.ndarray:
         """(q,) bool."""
@@ -52,7 +60,25 @@ def captures(project: "Project", view: "Snapshot") -> Captures:
     known = _known(project)
     normals, scored = (_taken(items, known) for items in (view.normals.and_then(view.apart), view.scored))
     unmeasured = [int(np.isnan(some.values).any(axis=1).sum()) for some in (scored, normals)]
-    return Captures(capture_findings(normals, scored), capture_findings(normals), *unmeasured)
+    findings, files = _files_of_deliveries(capture_findings(normals, scored), scored.kinds, view.scored.batches)
+    return Captures(findings, capture_findings(normals), *unmeasured, files, usual_of(normals), not_judged(normals))
+
+
+def _files_of_deliveries(
+    findings: list[tuple[Finding, ...]], kinds: np.ndarray, batches: np.ndarray
+) -> tuple[list[tuple[Finding, ...]], dict[str, int]]:
+    """Findings without the kind of file that most of a delivery have, and how many are of each such kind."""
+    strange = np.array([any(one.kind == "kind" for one in some) for some in findings], bool)
+    shared = np.zeros(len(strange), bool)
+    for batch in np.unique(batches[strange]):
+        here = batches == batch
+        if 2 * strange[here].sum() > here.sum():
+            shared |= here & strange
+    kept = [
+        tuple(one for one in some if one.kind != "kind") if saved else some
+        for some, saved in zip(findings, shared.tolist(), strict=True)
+    ]
+    return kept, dict(Counter(kinds[shared].tolist()).most_common())
 
 
 def record(db: "sqlite3.Connection", measured: Iterable[tuple[int, Capture]]) -> None:
