@@ -10,7 +10,7 @@ from dn2core.cli.work import work_off
 from dn2core.errors import DN2Error, NotFound, Refused
 from dn2core.ingest.names import show
 from dn2core.project import PRESETS, Project, Settings, Store, data_dir
-from dn2core.project.capture_words import told
+from dn2core.project.capture_words import files_told, told
 from dn2core.project.captures import Captures, captures
 from dn2core.project.patch_fits import submit_patches
 from dn2core.project.patches import PatchView, by_a_place_alone, due, patch_view, stopped
@@ -188,6 +188,8 @@ def _print_captures(taken: Captures, names: dict[int, str]) -> None:
     for position, name in names.items():
         if findings := taken.scored[position]:
             print(f"capture   {show(name)}: {told(findings)}")
+    if taken.files:
+        print(f"capture   {files_told(taken.files)}")
 
 
 def _count(number: int, noun: str) -> str:

@@ -34,12 +34,19 @@ def counted(findings: Sequence[tuple[Finding, ...]]) -> str:
 
 
 def capture_cells(items, findings, positions: np.ndarray, tones: Sequence[str]) -> Cells:
-    """Items at these positions, with their findings on the corner and under it; `tones` are those of all items."""
+    """Items at these positions, the gravest finding on the corner, all in the tooltip; `tones` are those of all items.
+
+    Under each stands only how many more there are: all of them would be cut off there.
+    """
     chosen = positions.tolist()
+    more = [len(findings[at]) - 1 for at in chosen]
     return Cells(
         ids=items.ids[positions].tolist(),
         captions=[
-            t("{verdict} · {findings}", verdict=verdict(tones[at]).word, findings=words(findings[at])) for at in chosen
+            t("{verdict} · {n} more", verdict=verdict(tones[at]).word, n=number(others))
+            if others
+            else verdict(tones[at]).word
+            for at, others in zip(chosen, more, strict=True)
         ],
         tones=[tones[at] for at in chosen],
         details=[f"{show(items.names[at])} · {words(findings[at])}" for at in chosen],

@@ -11,8 +11,8 @@ from dn2core.detect.capture import GROUPS, MEASURES, Finding
 from dn2core.project import run_pending
 from dn2core.project.captures import captures, measured
 from dn2core.project.snapshot import snapshot
-from pages.parts.capture_gallery import corner_marks, counted, gravest_first, in_groups
-from pages.parts.capture_words import group_word, numbers, told, word, words
+from pages.parts.capture_gallery import capture_cells, corner_marks, counted, gravest_first, in_groups
+from pages.parts.capture_words import group_word, not_judged_told, numbers, told, word, words
 from pages.parts.text import JOINER
 from tests.pages.app import filled, give, jpeg, opened, texts
 
@@ -85,8 +85,42 @@ def test_the_answer_and_the_gravest_first(project, galleries):
     assert said(at, "3 of 7 images: check the capture")
     shown = galleries["dn2_capture"]
     assert shown["ids"][0] == ids(project, "odd 2.jpg")[0]
-    assert shown["marks"][0] == "lamp off" and "lamp off" in shown["captions"][0]
+    assert shown["marks"][0] == "lamp off" and "lamp off" in shown["details"][0]
     assert sorted(shown["ids"]) == sorted(ids(project, "odd 0.jpg", "odd 1.jpg", "odd 2.jpg"))
+
+
+def test_under_a_picture_stands_how_many_more_findings_there_are(project):
+    items = snapshot(project).scored
+    dark, soft, burnt = (Finding(kind, "brightness", strength=1.5) for kind in ("dark", "blurred", "burnt"))
+    findings = [(dark,), (soft, dark, burnt), *[()] * (len(items) - 2)]
+    pictures = capture_cells(items, findings, np.array([1, 0]), ["reject", "pass", *["pass"] * (len(items) - 2)])
+    assert pictures.captions == ["pass · 2 more", "reject"]
+    assert pictures.marks == ["blurred", "too dark"]
+    assert pictures.details[0].endswith("blurred, too dark, burnt out")
+
+
+def test_what_a_whole_delivery_shares_is_told_once_and_not_counted(project, store, galleries):
+    give(project, "scored", [lit(2100 + seed, 1, "PNG") for seed in range(3)], name="saved {i}.png")
+    run_pending(store)
+    at = opened("capture", project=project.id)
+    assert said(at, "3 of 10 images: check the capture")  # the PNG in a delivery of others still among them
+    assert said(at, "3 new images are another kind of file than the normals: PNG, colour.")
+    assert sorted(galleries["dn2_capture"]["ids"]) == sorted(ids(project, "odd 0.jpg", "odd 1.jpg", "odd 2.jpg"))
+
+
+def test_what_cannot_be_judged_is_said_and_from_where_on_the_rest_is(project, galleries, monkeypatch):
+    monkeypatch.setattr("dn2core.project.captures.not_judged", lambda normals: {"full": GROUPS["framing"]})
+    at = opened("capture", project=project.id)
+    assert said(at, "Framing is not judged here")
+    brightness = at.dataframe[0].value.iloc[0]
+    usual = captures(project, snapshot(project)).usual
+    assert brightness["What is measured"] == "Brightness" and brightness["The normals have"] == "50 %"
+    assert brightness["Told below"] == f"{100 * usual.bounds()[0][0]:.0f} %"
+
+
+def test_few_normals_tell_only_large_differences(store, fake_encoder, galleries):
+    at = opened("capture", project=filled(store, "Bolts", 12).id)
+    assert said(at, "With 12 normals only large differences are told")
 
 
 def test_filters_stand_in_the_address(project, galleries):
@@ -204,6 +238,13 @@ def test_a_shift_says_how_far():
     assert numbers(left).endswith("38 %; the normals have 50 %, and down to 45 % nothing is said.")
     right = Finding("right", "centre_x", 0.62, 0.5, 0.55, 2.4)
     assert numbers(right).endswith("62 %; the normals have 50 %, and up to 55 % nothing is said.")
+
+
+def test_what_is_not_judged_has_its_words():
+    reasons = {"few": (), "full": GROUPS["framing"], "wide": ("dark", "blurred"), "files": ("kind",)}
+    told = not_judged_told(reasons)
+    assert len(told) == 4 and told[2].startswith("Not judged here: too dark, blurred.")
+    assert not_judged_told({}) == []
 
 
 def test_order_and_counts():

@@ -76,6 +76,19 @@ def test_findings_stand_beside_their_images(project):
     assert everything.scored_with_findings().tolist() == [bool(one) for one in found.values()]
 
 
+def test_a_kind_of_file_that_most_of_a_delivery_has_is_told_of_the_delivery(project, store):
+    def grey(level: int) -> bytes:
+        return encoded(np.full((36, 48), level, "u1"), "JPEG")
+
+    give(project, "scored", [("a.jpg", grey(90)), ("b.jpg", grey(91)), ("c.png", png(200))])
+    give(project, "scored", [("d.jpg", grey(92)), ("e.png", png(201))])  # half is not most
+    run_pending(store)
+    found = found_in(project)
+    assert captures.captures(project, snapshot(project)).files == {"JPEG, grey": 2}
+    assert "kind" not in found["a.jpg"] + found["b.jpg"]
+    assert "kind" in found["d.jpg"] and "kind" in found["grey.jpg"]
+
+
 def test_an_odd_normal_is_found_among_the_normals(project, store):
     give(project, "normal", [("off.png", png(999, 0.01))])
     run_pending(store)
