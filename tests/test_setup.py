@@ -71,7 +71,7 @@ def test_the_readme_gives_two_commands_that_start_from_nothing():
     for command, requirements in zip(commands, ("requirements.txt", "requirements-dev.txt"), strict=True):
         assert "\n" not in command
         assert command.startswith("python3 -m venv .venv && ") and f"-r {requirements} " in command
-    assert commands[0].endswith("streamlit run app.py") and commands[1].endswith("-m pytest")
+    assert commands[0].endswith("streamlit run app.py") and " -m pytest" in commands[1]
     assert "<!-- tests -->" in (ROOT / ".ci" / "run").read_text()
 
 
