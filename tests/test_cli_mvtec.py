@@ -8,7 +8,8 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from dn2core.cli import main
-from dn2core.detect.patches import patch_score, thinned_bank
+from dn2core.detect.distance_maps import patch_score
+from dn2core.detect.patches import balanced_bank, thinned_bank
 from dn2core.explore.localisation import enlarged, pixel_roc_auc, pro
 from dn2core.explore.mvtec import LONGEST, categories, measure
 from dn2core.features.patches import Layout
@@ -19,14 +20,14 @@ SIZE = 40, 24  # width and height
 
 
 class FakePatchEncoder:
-    """Each patch the mean colour of a cell of the picture, 8 x 8 of them."""
+    """Each patch the mean colour of a cell of the picture, 8 x 8 of them, and its darkness as a second stage."""
 
-    layout = Layout(((8, 3),), (1.0,))
+    layout = Layout(((8, 3), (8, 3)), (1.0, 1.0))
 
     def encode(self, images):
         for image in images:
             small = np.asarray(Image.fromarray(image).resize((8, 8), Image.Resampling.BOX))
-            yield (small / 255).astype(np.float16).ravel()
+            yield np.concatenate([(small / 255).ravel(), (1 - small / 255).ravel()]).astype(np.float16)
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +92,9 @@ def test_the_numbers_are_those_of_the_files(folder):
     whole, patches, normals = FakeEncoder(), FakePatchEncoder(), sorted((folder / "cable/train/good").glob("*.png"))
     vectors = _unit(whole.encode([_pixels(path) for path in normals]))
     grids = [patches.layout.unpack(one) for one in patches.encode([_pixels(path) for path in normals])]
-    bank = thinned_bank(grids.__getitem__, range(12), np.ones((8, 8), bool), patches.layout.weights)
+    everywhere = np.ones((8, 8), bool)
+    bank = thinned_bank(grids.__getitem__, range(12), everywhere, patches.layout.weights)
+    bank = balanced_bank(bank, grids.__getitem__, 12, everywhere)
     scores, tops, maps, masks, defects = [], [], [], [], []
     for picture in sorted((folder / "cable/test").glob("*/*.png")):
         (vector,) = _unit(whole.encode([_pixels(picture)]))

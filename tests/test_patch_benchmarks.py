@@ -23,10 +23,10 @@ SETS = ("brick", "grass", "gravel", "plate", "washer")
 
 
 class FakePatchEncoder:
-    """Mean and contrast of each cell of the picture, 10 x 10 of them for each tile."""
+    """Mean, and as another stage contrast, of each cell of the picture, 10 x 10 of them for each tile."""
 
     def __init__(self, tiles=1):
-        self.layout = Layout(((10 * tiles, 6),), (1.0,))
+        self.layout = Layout(((10 * tiles, 3),) * 2, (1.0, 1.0))
         self.fingerprint = f"fake {tiles}"
 
     def encode(self, images):
@@ -34,8 +34,7 @@ class FakePatchEncoder:
             side, grid = image.shape[0], self.layout.grid
             view = np.asarray(Image.fromarray(image).resize((grid * 16, grid * 16))) if side % grid else image
             cells = view.reshape(grid, len(view) // grid, grid, len(view) // grid, 3) / 255
-            both = np.concatenate([cells.mean(axis=(1, 3)), cells.std(axis=(1, 3))], axis=2)
-            yield both.astype(np.float16).ravel()
+            yield np.stack([cells.mean(axis=(1, 3)), cells.std(axis=(1, 3))]).astype(np.float16).ravel()
 
 
 @pytest.fixture
@@ -164,9 +163,11 @@ def test_what_is_measured_is_kept_until_a_constant_changes(script, monkeypatch):
         assert trial.kept("thing", lambda: calls.append(1) or {"a": 0.5}, 3) == {"a": 0.5}
     assert len(calls) == 1
     trial.kept("thing", lambda: calls.append(1) or {}, 4)
-    monkeypatch.setattr(trial.patches, "TOP", 11)
+    monkeypatch.setattr(trial.distance_maps, "TOP", 11)
     trial.kept("thing", lambda: calls.append(1) or {}, 3)
-    assert len(calls) == 3
+    monkeypatch.setattr(trial.patches, "POWER", 0.5)
+    trial.kept("thing", lambda: calls.append(1) or {}, 3)
+    assert len(calls) == 4
 
 
 def test_means_stand_with_half_of_their_interval(script):

@@ -23,7 +23,8 @@ from false_alarms import BUDGETS, Case, case, inside, row
 from trial import HERE, kept
 
 from dn2core.detect.calibration import limit_for
-from dn2core.detect.patches import PatchBank, calibrating, patch_score, thinned_bank
+from dn2core.detect.distance_maps import patch_score
+from dn2core.detect.patches import PatchBank, balanced_bank, calibrating, thinned_bank
 from dn2core.explore.fashion_mnist import CLASSES, FashionMNIST, as_rgb, load_idx
 from dn2core.features.patches import Layout
 
@@ -78,7 +79,12 @@ def judged(of: Pool, chosen: Sequence[int]) -> dict[str, list[float]]:
 
 def fitted(of: Pool, chosen: Sequence[int]) -> PatchBank:
     everywhere = np.ones((of.layout.grid, of.layout.grid), bool)
-    return thinned_bank(lambda at: of.normal(chosen[at]), list(chosen), everywhere, of.layout.weights)
+
+    def load(at: int) -> list[np.ndarray]:
+        return of.normal(chosen[at])
+
+    bank = thinned_bank(load, list(chosen), everywhere, of.layout.weights)
+    return balanced_bank(bank, load, len(chosen), everywhere)
 
 
 def cases(name: str, n: int, scores: dict[str, list[float]]) -> list[Case]:

@@ -15,9 +15,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "paper"))
 
 from common import dots, percent, publish, table
 from sets import KINDS, SETS, SIDE, SIZES, Made, normals, tests
-from trial import HERE, NORMALS, around, kept, maps_by, maps_by_own_normals, seen, whole_scores
+from trial import HERE, NORMALS, around, kept, maps_by, maps_by_own_normals, seen, thinned, whole_scores
 
-from dn2core.detect.patches import NEAREST_NORMALS, patch_score, thinned_bank
+from dn2core.detect.distance_maps import patch_score
+from dn2core.detect.patches import NEAREST_NORMALS
 from dn2core.explore.curves import roc_auc
 from dn2core.explore.localisation import enlarged, pixel_roc_auc, pro
 
@@ -30,8 +31,7 @@ def measure(name: str, seed: int, *, good: int, each: int, n: int = NORMALS) -> 
     """Scores of every picture by every mode, its kind and size, and pixel ROC AUC and overlap of each mode's maps."""
     made = list(tests(name, seed, good=good, each=each))
     before, new = seen(normals(name, n, seed)), seen([one.image for one in made])
-    bank = thinned_bank(before.load, range(n), before.everywhere, before.layout.weights)
-    maps = {"own": maps_by_own_normals(before, new), "thinned": maps_by(bank, new)}
+    maps = {"own": maps_by_own_normals(before, new), "thinned": maps_by(thinned(before), new)}
     scores = {"whole": whole_scores(before, new)} | {
         mode: np.array([patch_score(one) for one in of]) for mode, of in maps.items()
     }

@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "paper"))
 
 from common import plot, publish, table
 from sets import SETS, SIDE, normals, spots, tests
-from trial import HERE, NORMALS, around, kept, maps_by, seen
+from trial import HERE, NORMALS, around, kept, maps_by, seen, thinned
 
-from dn2core.detect.patches import patch_score, thinned_bank
+from dn2core.detect.distance_maps import patch_score
 from dn2core.explore.curves import roc_auc
 from dn2core.features.patches import smallest_seen
 
@@ -55,7 +55,7 @@ def put_together(pictures: list[np.ndarray]) -> Iterator[np.ndarray]:
 
 def areas(before: list, pictures: list, spotted: list[list], *, tiles: int) -> list[float]:
     known = seen(before, tiles)
-    bank = thinned_bank(known.load, range(len(known)), known.everywhere, known.layout.weights)
+    bank = thinned(known)
     scores = [np.array([patch_score(one) for one in maps_by(bank, seen(some, tiles))]) for some in (pictures, *spotted)]
     return [roc_auc(scores[0], of) for of in scores[1:]]
 

@@ -20,7 +20,8 @@ from sets import SETS, normals, tests
 from torch.nn import functional
 from trial import HERE, patch_encoder
 
-from dn2core.detect.patches import BANK, CALIBRATED, calibrating, patch_score, thinned_bank
+from dn2core.detect.distance_maps import balanced, patch_score, together
+from dn2core.detect.patches import BANK, CALIBRATED, PatchBank, calibrating, thinned_bank
 from dn2core.features.runtime import available_cores
 
 COUNTS = (30, 120, 300, 1_000)
@@ -42,7 +43,15 @@ def of_ours(name: str, n: int) -> dict[str, float]:
         return encoder.layout.unpack(packed[at])
 
     thin, bank = timed(lambda: thinned_bank(load, range(n), everywhere, encoder.layout.weights))
-    calibrate, _ = timed(lambda: [patch_score(bank.distance_map(load(at), without=(at,))) for at in calibrating(n)])
+
+    def calibrated() -> PatchBank:
+        maps = [bank.stage_maps(load(at), without=(at,)) for at in calibrating(n)]
+        weights = balanced(maps, bank.weights)
+        for one in maps:
+            patch_score(together(one, weights))
+        return PatchBank(bank.stages, weights)
+
+    calibrate, bank = timed(calibrated)
 
     def verdict(picture: np.ndarray) -> float:
         (one,) = encoder.encode([picture])

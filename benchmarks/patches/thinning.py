@@ -20,7 +20,8 @@ from sets import SETS, SIDE, normals, tests
 from trial import HERE, NORMALS, Seen, kept, maps_by, seen
 
 from dn2core.detect import compression
-from dn2core.detect.patches import FAR, PatchBank, StageBank, patch_score, thinned_bank
+from dn2core.detect.distance_maps import patch_score
+from dn2core.detect.patches import FAR, PatchBank, StageBank, balanced_bank, thinned_bank
 from dn2core.explore.curves import roc_auc
 from dn2core.explore.localisation import enlarged, pixel_roc_auc
 
@@ -36,7 +37,7 @@ def measure(name: str, sizes: tuple[int, ...], *, n: int, each: int, good: int) 
     defect = np.array([one.kind != "" for one in made])
     rows = []
     for way, size, seconds, bank in banks(before, sizes):
-        maps = maps_by(bank, new)
+        maps = maps_by(balanced_bank(bank, before.load, n, before.everywhere), new)
         scores = np.array([patch_score(one) for one in maps])
         pixel = pixel_roc_auc([enlarged(one, SIDE, SIDE) for one in maps], [one.mask for one in made])
         rows.append([way, size, seconds, roc_auc(scores[~defect], scores[defect]), pixel])

@@ -16,8 +16,9 @@ import numpy as np
 from common import CACHE, percent
 from scipy.stats import t
 
-from dn2core.detect import Bank, form_scores, leave_one_out, patches
-from dn2core.detect.patches import NEAREST_NORMALS, PatchBank, bank_of
+from dn2core.detect import Bank, distance_maps, form_scores, leave_one_out, patches
+from dn2core.detect.distance_maps import balanced, together
+from dn2core.detect.patches import NEAREST_NORMALS, PatchBank, balanced_bank, bank_of, even_weights, thinned_bank
 from dn2core.features import load_encoder
 from dn2core.features.patches import Layout, load_patch_encoder
 from dn2core.project import PRESETS
@@ -69,6 +70,12 @@ def whole_scores(normals: Seen, new: Seen) -> np.ndarray:
     return form_scores(RECOMMENDED.form, bank.search(new.vectors, k), leave_one_out(bank, k), k)
 
 
+def thinned(normals: Seen, **options) -> PatchBank:
+    """The thinned bank of all normals, as a project makes it."""
+    bank = thinned_bank(normals.load, range(len(normals)), normals.everywhere, normals.layout.weights, **options)
+    return balanced_bank(bank, normals.load, len(normals), normals.everywhere)
+
+
 def maps_by(bank: PatchBank, new: Seen) -> np.ndarray:
     """(q, rows, columns) distance maps to one bank for all."""
     return np.stack([bank.distance_map(new.load(at)) for at in range(len(new))])
@@ -77,24 +84,24 @@ def maps_by(bank: PatchBank, new: Seen) -> np.ndarray:
 def maps_by_own_normals(normals: Seen, new: Seen) -> np.ndarray:
     """(q, rows, columns) distance maps, each to the patches of the picture's own nearest normals."""
     bank = Bank(normals.vectors, normalise=RECOMMENDED.normalise)
+    loaded, weights = [normals.load(at) for at in range(len(normals))], even_weights(normals.layout.weights)
+
+    def compared(picture: list[np.ndarray], owners: np.ndarray) -> np.ndarray:
+        return bank_of([loaded[at] for at in owners], owners, normals.everywhere, weights).stage_maps(picture)
+
+    others = leave_one_out(bank, NEAREST_NORMALS).indices
+    weights = balanced((compared(loaded[at], owners) for at, owners in enumerate(others)), weights)
     nearest = bank.search(new.vectors, NEAREST_NORMALS).indices
-    loaded = [normals.load(at) for at in range(len(normals))]
-    return np.stack(
-        [
-            bank_of([loaded[at] for at in owners], owners, normals.everywhere, normals.layout.weights).distance_map(
-                new.load(picture)
-            )
-            for picture, owners in enumerate(nearest)
-        ]
-    )
+    return np.stack([together(compared(new.load(at), owners), weights) for at, owners in enumerate(nearest)])
 
 
 def kept(name: str, measure: Callable[[], dict], *settings: object) -> dict:
     """What `measure` gives, from benchmarks/.cache/patches where the same was measured before.
 
-    Settings, networks, pictures and the constants of dn2core.detect.patches decide what is the same.
+    Settings, networks, pictures and the constants of the comparison decide what is the same.
     """
-    constants = {key: value for key, value in vars(patches).items() if key.isupper()}
+    constants = {key: value for key, value in (vars(patches) | vars(distance_maps)).items() if key.isupper()}
+    constants["weights"] = patch_encoder().layout.weights
     same = [settings, whole_encoder().fingerprint, patch_encoder().fingerprint, sorted(constants.items())]
     same.append((HERE / "sets.py").read_text(encoding="utf-8"))
     file = CACHE / "patches" / f"{name}-{hashlib.sha256(repr(same).encode()).hexdigest()[:12]}.json"

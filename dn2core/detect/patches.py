@@ -6,16 +6,13 @@ Detection with Deep Pyramid Correspondences, 2020).
 
 Both papers compare all stages of the network as one long vector. Here each stage is compared by itself, in its own
 grid, and the distances are put together: what is strange to one stage alone does not drown in what the others find
-usual, and a coarse stage has a quarter of the patches. On the sets of benchmarks/patches about as many defects are
-found by it, in less than half the time.
+usual, and a coarse stage has a quarter of the patches. The first stage are the picture's own colours.
 
 A patch that lies where normal patches are rare may lie farther from them than one where they are dense. So each squared
 distance is divided by a power of the neighbour's own spread in the bank, as `forms.density` does for whole images; and
 by the spread that is usual in its stage, so that distances of all stages have one unit and can be put together.
 
-The patches of an image are a list, one (rows, columns, channels) float32 grid a stage, the finest first; a distance map
-is (rows, columns) float32 in the finest grid, a root of squared distances, higher = more anomalous, NaN where a mask
-hides the cell.
+The patches of an image are a list, one (rows, columns, channels) float32 grid a stage, colours and then the finest first.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,19 +20,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dn2core.detect.distance_maps import balanced, coarser, finer, together
 from dn2core.errors import Refused
 
-BANK = 20_000  # patches, of all stages together
+BANK = 30_000  # patches, of all stages together
 FAR = 0.2  # share of them that is taken for lying far from the others
 NEIGHBOURS = 3
 SPREAD = 5  # neighbours in the bank that a bank patch's own spread is the mean squared distance to
 POWER = 0.42  # of the spread, in units of the usual one
 LEAST_SPREAD = 0.1  # of the usual one, the mean of all
 LEAST = 1e-4  # usual spread: patches of unit length that are alike differ by up to 2e-7, by rounding
-TOGETHER = 4  # power mean over the stages: between their mean and the largest alone
 DIRECTIONS = 64  # of the bank, in which patches are compared; what lies beside them counts by its length alone
-SMOOTHED = 0.55  # cells, standard deviation of the Gaussian over a distance map
-TOP = 10  # cells whose mean is the image's score
 NEAREST_NORMALS = 10  # whose patches a bank of an image's own consists of
 COARSER = 0.5  # what the distances of a coarser stage count in such a bank, where they are as they are: they are larger
 CALIBRATED = 300  # normals that set the limit: enough for a budget of 1 in 100
@@ -150,7 +145,7 @@ class Part:
 
 
 class PatchBank:
-    """The banks of all stages, the finest first, and how much each stage counts."""
+    """The banks of all stages, colours first, and how much each stage counts."""
 
     def __init__(self, stages: Sequence[StageBank], weights: Sequence[float]):
         self.stages, self.weights = tuple(stages), tuple(weights)
@@ -158,7 +153,13 @@ class PatchBank:
     def distance_map(
         self, patches: Stages, *, looked_at: np.ndarray | None = None, without: Iterable[int] = ()
     ) -> np.ndarray:
-        """The patches of an image -> (rows, columns) float32 distance map.
+        """The patches of an image -> (rows, columns) float32 distance map; as `stage_maps`."""
+        return together(self.stage_maps(patches, looked_at=looked_at, without=without), self.weights)
+
+    def stage_maps(
+        self, patches: Stages, *, looked_at: np.ndarray | None = None, without: Iterable[int] = ()
+    ) -> np.ndarray:
+        """The patches of an image -> (stages, rows, columns) float32, the distances of each stage in the finest grid.
 
         Args:
             looked_at: (rows, columns) bool, in the finest grid; the other cells are NaN.
@@ -166,14 +167,13 @@ class PatchBank:
         """
         grid, without = patches[0].shape[:2], tuple(without)
         looked_at = np.ones(grid, bool) if looked_at is None else looked_at
-        together = np.zeros(grid, np.float32)
-        for bank, weight, stage in zip(self.stages, self.weights, patches, strict=True):
+        maps = np.empty((len(self.stages), *grid), np.float32)
+        for one, bank, stage in zip(maps, self.stages, patches, strict=True):
             inside = coarser(looked_at, stage.shape[:2])
             distances = np.full(inside.shape, np.nan, np.float32)
             distances[inside] = bank.distances(stage[inside], without)
-            together += (weight * _finer(distances, grid)) ** TOGETHER
-        together = (together / len(self.stages)) ** (1 / TOGETHER)
-        return smoothed(np.where(looked_at, together, np.nan))
+            one[:] = np.where(looked_at, finer(distances, grid), np.nan)
+        return maps
 
     def should_be(self, patches: Stages, row: int, column: int, k: int, without: Iterable[int] = ()) -> list[Part]:
         """What a cell of the finest grid should have looked like: the nearest parts of normals, nearest first.
@@ -244,7 +244,7 @@ def thinned_bank(
 def bank_of(
     normals: Sequence[Stages], owners: Sequence[int], looked_at: np.ndarray, weights: Sequence[float]
 ) -> PatchBank:
-    """All patches of a few normals: what SPADE compares with.
+    """All patches of a few normals: what SPADE compares with, by the weights of `even_weights`.
 
     No patch counts for less where they are rare: the spread of so many would take longer than the comparison, and each
     image would have units of its own.
@@ -261,28 +261,18 @@ def bank_of(
                 even=True,
             )
         )
-    return PatchBank(banks, [weights[0], *(COARSER * weight for weight in weights[1:])])
+    return PatchBank(banks, weights)
 
 
-def patch_score(distances: np.ndarray) -> float:
-    """An image's score: the mean of the TOP largest of its distance map; higher = more anomalous, NaN without any."""
-    values = distances[~np.isnan(distances)]
-    if not len(values):
-        return float("nan")
-    top = min(TOP, len(values))
-    return float(np.partition(values, -top)[-top:].astype(np.float64).mean())
+def even_weights(weights: Sequence[float]) -> tuple[float, ...]:
+    """How much the stages count, colours, the finest and the coarser ones, where distances are left as they are."""
+    return (*weights[:2], *(COARSER * weight for weight in weights[2:]))
 
 
-def smoothed(distances: np.ndarray) -> np.ndarray:
-    """A distance map, averaged by a Gaussian over the cells that are looked at; NaN stays where it is."""
-    from scipy.ndimage import gaussian_filter
-
-    known = ~np.isnan(distances)
-    values = gaussian_filter(np.where(known, distances, 0), SMOOTHED, mode="nearest")
-    if known.all():
-        return values
-    shares = gaussian_filter(known.astype(np.float32), SMOOTHED, mode="nearest")
-    return np.where(known, values / np.maximum(shares, 1e-6), np.nan).astype(np.float32)
+def balanced_bank(bank: PatchBank, load: Load, n: int, looked_at: np.ndarray) -> PatchBank:
+    """The bank with its colours weighed by how far those of its own n normals go, each without itself."""
+    maps = (bank.stage_maps(load(at), looked_at=looked_at, without=[at]) for at in calibrating(n).tolist())
+    return PatchBank(bank.stages, balanced(maps, bank.weights))
 
 
 def calibrating(n: int, most: int = CALIBRATED, seed: int = 0) -> np.ndarray:
@@ -290,33 +280,6 @@ def calibrating(n: int, most: int = CALIBRATED, seed: int = 0) -> np.ndarray:
     if n <= most:
         return np.arange(n)
     return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
-
-
-def coarser(looked_at: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """The cells of a coarser grid in which some of these lie: (rows, columns) bool -> `grid` bool."""
-    rows, columns = grid
-    return looked_at.reshape(rows, looked_at.shape[0] // rows, columns, -1).any(axis=(1, 3))
-
-
-def _finer(distances: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """A distance map of a coarser stage in the finest grid, interpolated between the cells that are known."""
-    if distances.shape == grid:
-        return distances
-    known = ~np.isnan(distances)
-    values = _enlarged(np.where(known, distances, 0), grid)
-    if known.all():
-        return values
-    with np.errstate(invalid="ignore"):
-        return values / _enlarged(known.astype(np.float32), grid)
-
-
-def _enlarged(values: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    import torch
-    from torch.nn.functional import interpolate
-
-    return interpolate(torch.from_numpy(values)[None, None], size=grid, mode="bilinear", align_corners=False)[
-        0, 0
-    ].numpy()
 
 
 class _Choice:

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from dn2core.detect import Bank, form_scores, leave_one_out
-from dn2core.detect.patches import patch_score, thinned_bank
+from dn2core.detect.distance_maps import patch_score
+from dn2core.detect.patches import balanced_bank, thinned_bank
 from dn2core.errors import NotFound, Refused, Rejected
 from dn2core.explore.curves import roc_auc
 from dn2core.explore.localisation import enlarged, pixel_roc_auc, pro
@@ -101,7 +102,12 @@ def measure(
     bank, layout = Bank(np.concatenate(vectors), normalise=normalise), patches.layout
     loo = leave_one_out(bank, k) if bank.n > 1 else None
     everywhere = np.ones((layout.grid, layout.grid), bool)
-    thinned = thinned_bank(lambda at: layout.unpack(packed[at]), range(len(packed)), everywhere, layout.weights)
+
+    def load(at: int) -> list[np.ndarray]:
+        return layout.unpack(packed[at])
+
+    thinned = thinned_bank(load, range(len(packed)), everywhere, layout.weights)
+    thinned = balanced_bank(thinned, load, len(packed), everywhere)
 
     scores, patch_scores, maps, masks = [], [], [], []
     for some in _in_turn(category.tests):

@@ -240,7 +240,7 @@ def _lite_row(
         trunk=_lite_trunk,
         patch_stages=tuple(
             (stride, channels, weight)
-            for stride, channels, weight in zip((8, 16, 16), stages, (1.0, 0.9, 0.9), strict=True)
+            for stride, channels, weight in zip((8, 16, 16), stages, (1.0, 0.8, 0.9), strict=True)
         ),
     )
 

@@ -2,7 +2,9 @@
 
 Maps of a network's middle stages, as PatchCore (Roth et al. 2022) and SPADE (Cohen & Hoshen 2020) take them. Each
 stage is averaged over 3 x 3 cells, evened by a power and brought to unit length, so that no stage and no bright place
-decides alone. Stages, weights, input and power were chosen by measurement: benchmarks/patches.
+decides alone. That hides what is only darker or brighter than anything normal, a black scratch among dark blades; so
+the picture's own colours come first, as a stage of their own. Stages, weights, input and power were chosen by
+measurement: benchmarks/patches.
 """
 
 import hashlib
@@ -27,6 +29,9 @@ STRIDE = 8  # pixels of the network's input between two cells of the grid
 TILES = (1, 2, 3, 4)  # along each side
 POWER = 0.7
 AVERAGED = 3  # cells along each side
+COLOURS = 9  # channels of the first stage: mean, largest and smallest of red, green and blue in a cell
+COLOUR_WEIGHT = 0.8
+BLURRED = 3  # pixels along each side over which colours are averaged before, so that noise makes no extremes
 AT_ONCE = 16  # tiles whose maps are in memory together
 
 
@@ -135,6 +140,7 @@ class PatchEncoder:
             "overlap": OVERLAP,
             "power": POWER,
             "averaged": AVERAGED,
+            "blurred": BLURRED,
         }
 
     def view(self, image: np.ndarray) -> np.ndarray:
@@ -214,7 +220,7 @@ def _kept(at: int, tiles: int, side: int) -> slice:
 
 
 def _layout_of_tile(backbone: Backbone) -> Layout:
-    strides, channels, weights = zip(*backbone.patch_stages, strict=True)
+    strides, channels, weights = zip((STRIDE, COLOURS, COLOUR_WEIGHT), *backbone.patch_stages, strict=True)
     return Layout(tuple((SIDE // s, c) for s, c in zip(strides, channels, strict=True)), weights)
 
 
@@ -227,9 +233,12 @@ def _start(backbone: Backbone, state: dict, layout: Layout, runtime: str):
 
 
 def _maps(backbone: Backbone, network):
-    """A module from (n, 3, SIDE, SIDE) to (n, size): the stages, evened, channels last, in one row."""
+    """A module from (n, 3, SIDE, SIDE) to (n, size): colours, then the stages, evened, channels last, in one row."""
     import torch
     from torch.nn import functional
+
+    def averaged(x, cells: int):
+        return functional.avg_pool2d(functional.pad(x, (cells // 2,) * 4, mode="replicate"), cells, stride=1)
 
     class Maps(torch.nn.Module):
         def __init__(self):
@@ -237,16 +246,21 @@ def _maps(backbone: Backbone, network):
             self.stages = torch.nn.ModuleList(backbone.trunk(network))
 
         def forward(self, x):
-            parts = []
+            parts = [self._colours(x).permute(0, 2, 3, 1).flatten(1)]
             for stage in self.stages:
                 x = stage(x)
                 parts.append(self._evened(x).permute(0, 2, 3, 1).flatten(1))
             return torch.cat(parts, dim=1)
 
         @staticmethod
+        def _colours(x):
+            x = averaged(x, BLURRED)
+            largest, smallest = (functional.max_pool2d(x, STRIDE), -functional.max_pool2d(-x, STRIDE))
+            return torch.cat([functional.avg_pool2d(x, STRIDE), largest, smallest], dim=1)
+
+        @staticmethod
         def _evened(x):
-            around = (AVERAGED // 2,) * 4
-            x = functional.avg_pool2d(functional.pad(x, around, mode="replicate"), AVERAGED, stride=1)
+            x = averaged(x, AVERAGED)
             x = torch.sign(x) * torch.abs(x) ** POWER
             return x / torch.clamp(torch.linalg.vector_norm(x, dim=1, keepdim=True), min=1e-6)
 

@@ -13,13 +13,14 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dn2core.detect.calibration import normals_needed
+from dn2core.detect.distance_maps import balanced, patch_score, together
 from dn2core.detect.mask import looked_at, some_left
 from dn2core.detect.patches import (
     CALIBRATED,
@@ -29,7 +30,7 @@ from dn2core.detect.patches import (
     StageBank,
     bank_of,
     calibrating,
-    patch_score,
+    even_weights,
     thinned_bank,
 )
 from dn2core.errors import NotFound, StorageError
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from dn2core.project.snapshot import Items, Snapshot
 
 FOLDER = "patch_fits"
-RULES = 3  # another number whenever the same patches would give other scores
+RULES = 4  # another number whenever the same patches would give other scores
 KEPT_FITS = 3
 CHUNK = 32  # images compared between two saves
 LOOK_SECONDS = 2  # between two looks whether the work is still asked for
@@ -62,6 +63,7 @@ NO_SCORE = -1.0  # of an image that cannot be compared: it cannot be read, or th
 class Fit:
     """What the patches of new images are compared with.
 
+    weights: of the stages, as good parts balance them.
     bank: the thinned bank, its owners positions in `normals`; None for "nearest".
     normals: (n,) int64 image ids that the bank was made of, ascending.
     scores: (c,) float64 of good parts that the limit rests on, NaN for one that is alone; `reference` their image ids,
@@ -72,6 +74,7 @@ class Fit:
     id: int
     key: str
     method: str
+    weights: tuple[float, ...]
     bank: PatchBank | None
     normals: np.ndarray
     reference: np.ndarray
@@ -236,11 +239,18 @@ def distance_map(
     Raises:
         StorageError: PATCHES_DAMAGED.
     """
+    return together(_stage_maps(view, reader, fit, image_id, load, apart=apart), fit.weights)
+
+
+def _stage_maps(
+    view: "Snapshot", reader: "PatchReader", fit: Fit, image_id: int, load: Load, *, apart: Iterable[int] = ()
+) -> np.ndarray:
+    """The distances of each stage, (stages, rows, columns) float32; as `distance_map`."""
     cells, patches = cells_looked_at(reader, view.settings), load(image_id)
     bank, _, without = bank_for(view, reader, fit, image_id, load, apart=apart)
     if bank is None:
-        return np.full(cells.shape, np.nan, np.float32)
-    return bank.distance_map(patches, looked_at=cells, without=without)
+        return np.full((len(fit.weights), *cells.shape), np.nan, np.float32)
+    return bank.stage_maps(patches, looked_at=cells, without=without)
 
 
 def bank_for(
@@ -266,9 +276,7 @@ def bank_for(
         near.append(one)
         if len(near) == NEAREST_NORMALS:
             break
-    bank = (
-        bank_of(maps, range(len(near)), cells_looked_at(reader, view.settings), reader.layout.weights) if near else None
-    )
+    bank = bank_of(maps, range(len(near)), cells_looked_at(reader, view.settings), fit.weights) if near else None
     return bank, np.array(near, np.int64), np.empty(0, np.int64)
 
 
@@ -321,27 +329,31 @@ def _make_fit(project: "Project", view: "Snapshot", encoder: "PatchEncoder", pro
     if not len(normals):
         raise NotFound("NO_NORMALS")
     load = _loader(project, encoder)
-    bank = None
-    if view.settings.patches == "bank":
+    bank, weights = None, encoder.layout.weights
+    if view.settings.patches == "nearest":
+        weights = even_weights(weights)
+    else:
         progress.stage("choosing patches", total=2 * len(normals))
         bank = thinned_bank(
             lambda at: load_or_make(project, encoder, normals[at]),
             [int(hashes[one][:15], 16) for one in normals.tolist()],
             cells,
-            encoder.layout.weights,
+            weights,
             tell=_teller(progress, 2 * len(normals)),
         )
     key = fit_key(view, encoder.fingerprint)
-    fit = Fit(0, key, view.settings.patches, bank, normals, normals[:0], np.empty(0), None, _kind(view))
+    fit = Fit(0, key, view.settings.patches, weights, bank, normals, normals[:0], np.empty(0), None, _kind(view))
     reference, lots = _reference(view, fit, held)
     progress.stage("setting the limit", total=len(reference))
-    scores = []
+    maps = []
     for image_id in reference.tolist():
         apart = _own_lot(view, image_id) if fit.kind == "lots" else ()
-        scores.append(patch_score(distance_map(view, encoder, fit, image_id, load, apart=apart)))
+        maps.append(_stage_maps(view, encoder, fit, image_id, load, apart=apart))
         progress.advance()
         progress.check(midway=True)
-    return _save_fit(project, view, fit, reference, np.array(scores, np.float64), lots)
+    weights = balanced(maps, weights)
+    scores = np.array([patch_score(together(one, weights)) for one in maps], np.float64)
+    return _save_fit(project, view, replace(fit, weights=weights, reference=reference, scores=scores, lots=lots))
 
 
 def _reference(view: "Snapshot", fit: Fit, held: set[int]) -> tuple[np.ndarray, np.ndarray | None]:
@@ -423,12 +435,11 @@ def scores_of(db: sqlite3.Connection, fit: Fit) -> dict[int, float]:
     return {image_id: math.nan if score == NO_SCORE else score for image_id, score in rows}
 
 
-def _save_fit(project: "Project", view: "Snapshot", fit: Fit, reference, scores: np.ndarray, lots) -> Fit:
-    parts = {"normals": fit.normals, "reference": reference, "scores": scores}
-    if lots is not None:
-        parts["lots"] = lots
+def _save_fit(project: "Project", view: "Snapshot", fit: Fit) -> Fit:
+    parts = {name: getattr(fit, name) for name in ("weights", "normals", "reference", "scores")}
+    if fit.lots is not None:
+        parts["lots"] = fit.lots
     if fit.bank is not None:
-        parts["weights"] = np.array(fit.bank.weights)
         for stage, bank in enumerate(fit.bank.stages):
             parts |= {
                 f"patches_{stage}": bank.patches.astype(np.float16),
@@ -470,13 +481,11 @@ def _load_fit(folder, number: int, key: str, name: str, sha256: str) -> Fit:
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         parts = {name: file[name] for name in file.files}
     method, kind = parts["about"].tolist()
-    bank = None
-    if "weights" in parts:
-        weights = parts["weights"].tolist()
+    bank, weights = None, tuple(parts["weights"].tolist())
+    if method == "bank":
         bank = PatchBank([_stage_of(parts, stage) for stage in range(len(weights))], weights)
-    return Fit(
-        number, key, method, bank, parts["normals"], parts["reference"], parts["scores"], parts.get("lots"), kind
-    )
+    arrays = parts["normals"], parts["reference"], parts["scores"], parts.get("lots")
+    return Fit(number, key, method, weights, bank, *arrays, kind)
 
 
 def _stage_of(parts: dict[str, np.ndarray], stage: int) -> StageBank:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
+from dn2core.detect.distance_maps import TOGETHER, balanced, coarser, patch_score, smoothed
 from dn2core.detect.patches import (
     CALIBRATED,
     COARSER,
@@ -13,15 +14,12 @@ from dn2core.detect.patches import (
     LEAST_SPREAD,
     POWER,
     SPREAD,
-    TOGETHER,
-    TOP,
     PatchBank,
     StageBank,
+    balanced_bank,
     bank_of,
     calibrating,
-    coarser,
-    patch_score,
-    smoothed,
+    even_weights,
     thinned_bank,
 )
 from dn2core.errors import Refused
@@ -216,30 +214,6 @@ def test_with_nothing_to_compare_with_there_is_no_distance_and_no_score():
     assert found.shape == (3, 4) and np.isnan(found).all() and np.isnan(patch_score(found))
 
 
-@given(st.integers(0, 2**30), st.floats(0.125, 100, width=32))
-def test_an_even_map_stays_even_under_any_mask(mask, level):
-    known = np.array([mask >> at & 1 for at in range(30)], bool).reshape(5, 6)
-    found = smoothed(np.where(known, np.float32(level), np.float32(np.nan)))
-    assert np.array_equal(np.isnan(found), ~known)
-    np.testing.assert_allclose(found[known], level, rtol=1e-5)
-
-
-def test_smoothing_spreads_a_peak_and_keeps_the_sum():
-    peak = np.zeros((15, 15), np.float32)
-    peak[7, 7] = 1
-    found = smoothed(peak)
-    assert found.sum() == pytest.approx(1, abs=1e-5) and found[7, 7] == found.max() < 0.6
-    np.testing.assert_allclose(found, found[::-1].T, atol=1e-7)
-
-
-def test_the_score_is_the_mean_of_the_largest():
-    distances = np.random.default_rng(0).permutation(40).astype(np.float32).reshape(5, 8)
-    assert patch_score(distances) == np.arange(40 - TOP, 40).mean()
-    distances[distances == 39] = np.nan
-    assert patch_score(distances) == np.arange(39 - TOP, 39).mean()
-    assert patch_score(np.array([[1, np.nan], [3, 5]], np.float32)) == 3
-
-
 # banks
 
 
@@ -367,7 +341,24 @@ def test_a_bank_of_a_few_normals_holds_all_their_patches():
         assert stage.owners.tolist() == [0] * count + [2] * count and set(stage.spread.tolist()) == {1}
         assert np.array_equal(stage.patches[:count], maps[0].reshape(count, -1))
         assert np.array_equal(stage.patches[count:], maps[2].reshape(count, -1))
-    assert made.stages[0].cells.tolist() == list(range(20, 80)) * 2 and made.weights == (1.0, 0.9 * COARSER)
+    assert made.stages[0].cells.tolist() == list(range(20, 80)) * 2 and made.weights == (1.0, 0.9)
+
+
+def test_where_distances_are_left_as_they_are_coarser_stages_count_less():
+    assert even_weights((0.8, 1.0, 0.9, 0.7)) == (0.8, 1.0, 0.9 * COARSER, 0.7 * COARSER)
+    assert even_weights((0.8, 1.0)) == (0.8, 1.0)
+
+
+def test_the_colours_of_a_bank_are_weighed_by_its_normals_each_without_itself():
+    normals, cells = Normals(12), np.ones(GRID, bool)
+    cells[:2] = False
+    made = normals.bank(size=300, looked_at=cells)
+    got = balanced_bank(made, normals.load, 12, cells)
+    maps = [made.stage_maps(normals.load(at), looked_at=cells, without=[at]) for at in range(12)]
+    assert got.weights == balanced(maps, made.weights) and got.weights[0] != made.weights[0]
+    assert got.stages == made.stages
+    own = [made.stage_maps(normals.load(at), looked_at=cells) for at in range(12)]
+    assert balanced(own, made.weights) != got.weights
 
 
 def test_what_comes_back_from_half_precision_is_the_same():

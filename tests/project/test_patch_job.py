@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from dn2core.detect.calibration import limit_for
-from dn2core.detect.patches import NEAREST_NORMALS, PatchBank, StageBank, bank_of, patch_score
+from dn2core.detect.distance_maps import balanced, patch_score, together
+from dn2core.detect.patches import NEAREST_NORMALS, PatchBank, StageBank, bank_of, even_weights
 from dn2core.errors import Refused
 from dn2core.project import patch_fits, patch_maps, patches, run_pending
 from dn2core.project.cleaning import drop_normals
@@ -143,6 +144,9 @@ def test_scores_are_those_of_a_bank_of_all_normals(looked):
     even = bank_of(grids(looked, normals), range(14), cells, WEIGHTS)
     stages = [StageBank(one.patches.astype(np.float16), one.owners, one.cells) for one in even.stages]
     whole = PatchBank(stages, WEIGHTS)
+    good = [whole.stage_maps(grid, without=[at]) for at, grid in enumerate(grids(looked, normals))]
+    assert made.weights == pytest.approx(balanced(good, WEIGHTS)) and made.bank.weights == made.weights
+    whole = PatchBank(stages, made.weights)
     scored = [patch_score(whole.distance_map(grid)) for grid in grids(looked, view.scored.image_ids)]
     np.testing.assert_allclose(seen(looked).scores, scored, rtol=1e-5)
     for at, grid in enumerate(grids(looked, normals)):
@@ -443,11 +447,19 @@ def test_the_nearest_normals_are_those_of_the_whole_image(project, store):
     project.change_settings(patches="nearest")
     run_pending(store)
     view, cells = project.snapshot(), np.ones((CELLS, CELLS), bool)
-    assert fit(project).bank is None
-    for at, image_id in enumerate(view.scored.image_ids.tolist()):
-        near = view.normals.image_ids[view.found.indices[at][:NEAREST_NORMALS]]
+    made = fit(project)
+    assert made.bank is None
+
+    def compared(image_id, neighbours):
+        near = view.normals.image_ids[neighbours[:NEAREST_NORMALS]]
         bank = bank_of(grids(project, near), range(len(near)), cells, WEIGHTS)
-        expected = patch_score(bank.distance_map(grids(project, [image_id])[0]))
+        return bank.stage_maps(grids(project, [image_id])[0])
+
+    of = dict(zip(view.normals.image_ids.tolist(), view.loo.indices, strict=True))
+    good = [compared(image_id, of[image_id]) for image_id in made.reference.tolist()]
+    assert made.weights == pytest.approx(balanced(good, even_weights(WEIGHTS)))
+    for at, image_id in enumerate(view.scored.image_ids.tolist()):
+        expected = patch_score(together(compared(image_id, view.found.indices[at]), made.weights))
         assert seen(project).scores[at] == pytest.approx(expected, rel=1e-6)
     matches = patch_matches(project, int(view.scored.ids[3]))
     near = view.normals.image_ids[view.found.indices[3][:NEAREST_NORMALS]].tolist()
@@ -771,7 +783,7 @@ def test_plans_say_what_shows_and_what_it_takes_without_any_weights(project, mon
     one, two = plans(project, project.snapshot(), (1, 2))
     assert (one.width, one.height, one.tiles, two.tiles) == (64, 64, 1, 2)
     assert one.smallest == 8 * 64 / 320 and two.smallest == 8 * 64 / 576
-    assert one.bytes == 2 * 18 * (40 * 40 * 40 + 20 * 20 * (80 + 112)) and two.bytes > 3 * one.bytes
+    assert one.bytes == 2 * 18 * (40 * 40 * (9 + 40) + 20 * 20 * (80 + 112)) and two.bytes > 3 * one.bytes
 
 
 def test_work_that_nobody_asks_for_any_more_is_not_gone_on_with(project, store, monkeypatch):
