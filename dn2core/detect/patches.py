@@ -12,7 +12,7 @@ A patch that lies where normal patches are rare may lie farther from them than o
 distance is divided by a power of the neighbour's own spread in the bank, as `forms.density` does for whole images; and
 by the spread that is usual in its stage, so that distances of all stages have one unit and can be put together.
 
-The patches of an image are a list, one (rows, columns, channels) float32 grid a stage, colours and then the finest first.
+The patches of an image are a list, one (rows, columns, channels) float32 grid a stage: colours, then the finest first.
 """
 
 from collections.abc import Callable, Iterable, Sequence

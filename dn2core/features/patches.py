@@ -61,7 +61,8 @@ class Layout:
         ]
 
     def unpack(self, packed: np.ndarray) -> list[np.ndarray]:
-        """(size,) float16 -> the patches of each stage, (side, side, channels) float32, the finest first."""
+        """(size,) float16 -> the patches of each stage, (side, side, channels) float32: colours, then the
+        finest first."""
         return [stage.astype(np.float32) for stage in self.split(packed)]
 
 
