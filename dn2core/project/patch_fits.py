@@ -345,13 +345,18 @@ def _make_fit(project: "Project", view: "Snapshot", encoder: "PatchEncoder", pro
     fit = Fit(0, key, view.settings.patches, weights, bank, normals, normals[:0], np.empty(0), None, _kind(view))
     reference, lots = _reference(view, fit, held)
     progress.stage("setting the limit", total=len(reference))
-    maps = []
-    for image_id in reference.tolist():
+
+    def maps_of(image_id: int) -> np.ndarray:
         apart = _own_lot(view, image_id) if fit.kind == "lots" else ()
-        maps.append(_stage_maps(view, encoder, fit, image_id, load, apart=apart))
+        maps = _stage_maps(view, encoder, fit, image_id, load, apart=apart)
         progress.advance()
         progress.check(midway=True)
-    weights = balanced(maps, weights)
+        return maps
+
+    # What weighs the colours is kept in memory, and a small budget may ask for very many good parts.
+    kept = {one: maps_of(one) for one in reference[calibrating(len(reference))].tolist()}
+    weights = balanced(kept.values(), weights)
+    maps = (kept[one] if one in kept else maps_of(one) for one in reference.tolist())
     scores = np.array([patch_score(together(one, weights)) for one in maps], np.float64)
     return _save_fit(project, view, replace(fit, weights=weights, reference=reference, scores=scores, lots=lots))
 
