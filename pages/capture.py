@@ -82,9 +82,9 @@ def _answer(shown, found) -> None:
     else:
         answer = tn("{n} image, taken like the normals", "{n} images, all taken like the normals", known)
     st.markdown(f"#### {t('Is it the part or the camera?')} {answer}", help=why())
-    if found.files:
+    if files := found.files():
         st.markdown(
-            f":material/file_present: {md(files_told(found.files))}",
+            f":material/file_present: {md(files_told(files))}",
             help=t(
                 "Most images of a delivery are of that kind. That says how they were saved and not how each was taken: "
                 "it is not counted as a capture to check. Images saved like the normals compare best."
@@ -96,9 +96,9 @@ def _looked_at(found) -> None:
     """What cannot be told beside these normals, and from where on the rest is."""
     told = [] if found.normals_unmeasured and found.usual is None else not_judged_told(found.not_judged)
     n = _measured_normals(found)
-    if n < LEAST_NORMALS:
+    if n < LEAST_NORMALS and not found.normals_unmeasured:
         told.append(t("Add more normals."))
-    elif n < FEW_NORMALS:
+    elif LEAST_NORMALS <= n < FEW_NORMALS:
         told.append(t("With {n} normals only large differences are told; more normals make it finer.", n=number(n)))
     if told:
         st.caption(md(" ".join(told)))

@@ -188,8 +188,8 @@ def _print_captures(taken: Captures, names: dict[int, str]) -> None:
     for position, name in names.items():
         if findings := taken.scored[position]:
             print(f"capture   {show(name)}: {told(findings)}")
-    if taken.files:
-        print(f"capture   {files_told(taken.files)}")
+    if files := taken.files(list(names)):
+        print(f"capture   {files_told(files)}")
 
 
 def _count(number: int, noun: str) -> str:

@@ -2,6 +2,7 @@
 
 Stages are put together by a power mean. Those of a network have one unit, their usual spread; colours have not: a shiny
 part has colours that good ones seldom show, a painted one has none. So colours count by how far those of good parts go.
+The same good parts set the limit, which comes out a little low for it where they are fewer than twenty.
 
 A distance map is (rows, columns) float32 in the grid of the finest stage, a root of squared distances, higher = more
 anomalous, NaN where a mask hides the cell. Before stages are put together there is one map for each, in that grid, too.
@@ -37,11 +38,11 @@ def balanced(good: Iterable[Sequence[np.ndarray]], weights: Sequence[float]) -> 
     for colours, *stages in good:
         own.append(patch_score(smoothed(colours)))
         others.append(patch_score(together(stages, weights[1:])))
-    known = ~np.isnan(own)
-    if not known.any():
-        return (UNKNOWN * weights[0], *weights[1:])
-    usual, mine = np.quantile(np.array(others)[known], HIGH), np.quantile(np.array(own)[known], HIGH)
-    return (weights[0] * float(usual / max(mine, usual / MOST)), *weights[1:])
+    scores = np.array([own, others]).reshape(2, -1)
+    scores = scores[:, ~np.isnan(scores).any(axis=0)]  # a part may have colours to compare with and nothing else
+    mine, usual = np.quantile(scores, HIGH, axis=1).tolist() if scores.size else (0.0, 0.0)
+    ratio = usual / max(mine, usual / MOST) if usual > 0 else UNKNOWN
+    return (weights[0] * ratio, *weights[1:])
 
 
 def patch_score(distances: np.ndarray) -> float:

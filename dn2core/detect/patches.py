@@ -10,7 +10,7 @@ usual, and a coarse stage has a quarter of the patches. The first stage are the 
 
 A patch that lies where normal patches are rare may lie farther from them than one where they are dense. So each squared
 distance is divided by a power of the neighbour's own spread in the bank, as `forms.density` does for whole images; and
-by the spread that is usual in its stage, so that distances of all stages have one unit and can be put together.
+by the spread that is usual in its stage, so that stages have one unit; what colours count, see `distance_maps`.
 
 The patches of an image are a list, one (rows, columns, channels) float32 grid a stage: colours, then the finest first.
 """
@@ -29,7 +29,7 @@ NEIGHBOURS = 3
 SPREAD = 5  # neighbours in the bank that a bank patch's own spread is the mean squared distance to
 POWER = 0.42  # of the spread, in units of the usual one
 LEAST_SPREAD = 0.1  # of the usual one, the mean of all
-LEAST = 1e-4  # usual spread: patches of unit length that are alike differ by up to 2e-7, by rounding
+LEAST = 1e-4  # usual spread: patches that are alike differ by rounding
 DIRECTIONS = 64  # of the bank, in which patches are compared; what lies beside them counts by its length alone
 NEAREST_NORMALS = 10  # whose patches a bank of an image's own consists of
 COARSER = 0.5  # what the distances of a coarser stage count in such a bank, where they are as they are: they are larger

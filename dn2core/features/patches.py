@@ -61,8 +61,7 @@ class Layout:
         ]
 
     def unpack(self, packed: np.ndarray) -> list[np.ndarray]:
-        """(size,) float16 -> the patches of each stage, (side, side, channels) float32: colours, then the
-        finest first."""
+        """(size,) float16 -> each stage's patches, (side, side, channels) float32: colours, then the finest first."""
         return [stage.astype(np.float32) for stage in self.split(packed)]
 
 

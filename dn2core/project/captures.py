@@ -36,8 +36,8 @@ class Captures:
         scored: for each image of `view.scored`, in its order.
         normals: for each of the normals, `view.normals` and then `view.apart`, against all of them.
         scored_unmeasured, normals_unmeasured: how many of these images nothing is known of.
-        files: how many scored images are of a kind of file that no normal is, by kind, and that most images of their
-            delivery are: that is how a delivery was saved, so it is no finding about each of them.
+        saved: (q,) the kind of file of those scored images that are of one that no normal is and most images of their
+            delivery are, "" for the others: that is how a delivery was saved, so it is no finding about each of them.
         usual: how the normals were taken; None where they are too few to tell.
         not_judged: kinds of findings that nothing can have beside these normals, by the reason; see `not_judged`.
     """
@@ -46,7 +46,7 @@ class Captures:
     normals: list[tuple[Finding, ...]]
     scored_unmeasured: int
     normals_unmeasured: int
-    files: dict[str, int]
+    saved: np.ndarray
     usual: Usual | None
     not_judged: dict[str, tuple[str, ...]]
 
@@ -54,31 +54,36 @@ class Captures:
         """(q,) bool."""
         return np.fromiter(map(bool, self.scored), bool, len(self.scored))
 
+    def files(self, positions: list[int] | slice = slice(None)) -> dict[str, int]:
+        """How many of the scored images are of each kind of file that most of their delivery are, the most first."""
+        return dict(Counter(kind for kind in self.saved[positions].tolist() if kind).most_common())
+
 
 def captures(project: "Project", view: "Snapshot") -> Captures:
     """How the images of a snapshot were taken, against all its normals."""
     known = _known(project)
     normals, scored = (_taken(items, known) for items in (view.normals.and_then(view.apart), view.scored))
     unmeasured = [int(np.isnan(some.values).any(axis=1).sum()) for some in (scored, normals)]
-    findings, files = _files_of_deliveries(capture_findings(normals, scored), scored.kinds, view.scored.batches)
-    return Captures(findings, capture_findings(normals), *unmeasured, files, usual_of(normals), not_judged(normals))
+    findings, saved = _files_of_deliveries(capture_findings(normals, scored), scored.kinds, view.scored.batches)
+    return Captures(findings, capture_findings(normals), *unmeasured, saved, usual_of(normals), not_judged(normals))
 
 
 def _files_of_deliveries(
     findings: list[tuple[Finding, ...]], kinds: np.ndarray, batches: np.ndarray
-) -> tuple[list[tuple[Finding, ...]], dict[str, int]]:
-    """Findings without the kind of file that most of a delivery have, and how many are of each such kind."""
+) -> tuple[list[tuple[Finding, ...]], np.ndarray]:
+    """Findings without the kind of file that most of a delivery have, two or more; and (q,) that kind, "" without."""
     strange = np.array([any(one.kind == "kind" for one in some) for some in findings], bool)
     shared = np.zeros(len(strange), bool)
     for batch in np.unique(batches[strange]):
         here = batches == batch
-        if 2 * strange[here].sum() > here.sum():
-            shared |= here & strange
+        kind, count = Counter(kinds[here & strange].tolist()).most_common(1)[0]
+        if count > 1 and 2 * count > here.sum():
+            shared |= here & strange & (kinds == kind)
     kept = [
         tuple(one for one in some if one.kind != "kind") if saved else some
         for some, saved in zip(findings, shared.tolist(), strict=True)
     ]
-    return kept, dict(Counter(kinds[shared].tolist()).most_common())
+    return kept, np.where(shared, kinds, "")
 
 
 def record(db: "sqlite3.Connection", measured: Iterable[tuple[int, Capture]]) -> None:

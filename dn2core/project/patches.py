@@ -15,7 +15,7 @@ import numpy as np
 
 from dn2core.detect.calibration import Limit, limit_for
 from dn2core.detect.patches import NEIGHBOURS, Load
-from dn2core.detect.verdicts import percentile_among
+from dn2core.detect.verdicts import PASS, percentile_among
 from dn2core.errors import DN2Error, StorageError
 from dn2core.features.patches import patch_layout, smallest_seen, view_side
 from dn2core.project.catalogue import write_meta
@@ -113,7 +113,7 @@ class Plan:
 
 def by_a_place_alone(judged: "Judgement", patches: PatchView | None) -> np.ndarray:
     """(q,) bool: the scored images that pass as a whole and of which a place does not; none without `patches`."""
-    return np.zeros(len(judged.flagged), bool) if patches is None else patches.flagged & ~judged.flagged
+    return np.zeros(len(judged.flagged), bool) if patches is None else patches.flagged & (judged.verdicts == PASS)
 
 
 def patch_view(project: "Project", view: "Snapshot") -> PatchView | None:

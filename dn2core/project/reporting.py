@@ -71,8 +71,9 @@ def report_of(
     marks = labels_of(view.scored, known)
     patches, taken = patch_view(project, view), captures(project, view)
     flagged = _ranked(judged.scores, judged.flagged)
-    missed = _ranked(judged.scores, (marks == DEFECT) & (judged.verdicts == PASS))
-    places = _ranked(patches.scores, by_a_place_alone(judged, patches)) if patches else np.empty(0, np.int64)
+    alone = by_a_place_alone(judged, patches)
+    missed = _ranked(judged.scores, (marks == DEFECT) & (judged.verdicts == PASS) & ~alone)
+    places = _ranked(patches.scores, alone) if patches else np.empty(0, np.int64)
     odd = _gravest_first(taken)
 
     def pictures(positions: np.ndarray) -> tuple[html.Picture, ...]:

@@ -41,10 +41,17 @@ def test_colours_that_are_all_the_same_count_at_most_so_much():
     assert balanced([even(1e-9, 2)] * 5, (0.8, 1.0)) == (0.8 * MOST, 1.0)
 
 
+@pytest.mark.parametrize("colours", [0, 3])
+def test_parts_that_the_network_sees_no_difference_between_teach_nothing(colours):
+    assert balanced([even(colours, 0)] * 3, (0.8, 1.0)) == (0.8 * UNKNOWN, 1.0)
+
+
 def test_without_another_good_part_there_is_nothing_to_learn_from():
     alone = even(np.nan, np.nan)
     assert balanced([], (0.8, 1.0)) == balanced([alone], (0.8, 1.0)) == (0.8 * UNKNOWN, 1.0)
-    known = [even(3, 2), even(2, 1)]
+    known, colours_only = [even(3, 2), even(2, 1)], even(5, np.nan)
+    assert balanced([colours_only, *known], (0.8, 1.0)) == balanced(known, (0.8, 1.0))
+    assert balanced([colours_only], (0.8, 1.0)) == (0.8 * UNKNOWN, 1.0)
     assert balanced([alone, *known], (0.8, 1.0)) == balanced(known, (0.8, 1.0))
 
 

@@ -84,9 +84,35 @@ def test_a_kind_of_file_that_most_of_a_delivery_has_is_told_of_the_delivery(proj
     give(project, "scored", [("d.jpg", grey(92)), ("e.png", png(201))])  # half is not most
     run_pending(store)
     found = found_in(project)
-    assert captures.captures(project, snapshot(project)).files == {"JPEG, grey": 2}
+    assert captures.captures(project, snapshot(project)).files() == {"JPEG, grey": 2}
     assert "kind" not in found["a.jpg"] + found["b.jpg"]
     assert "kind" in found["d.jpg"] and "kind" in found["grey.jpg"]
+
+
+def test_an_image_that_comes_alone_is_not_most_of_a_delivery(project, store):
+    give(project, "scored", [("alone.jpg", encoded(np.full((36, 48), 90, "u1"), "JPEG"))])
+    run_pending(store)
+    assert "kind" in found_in(project)["alone.jpg"]
+
+
+def test_two_odd_kinds_do_not_add_up_to_most_of_a_delivery(project, store):
+    grey, bmp = (encoded(np.full((36, 48), level, "u1"), kind) for level, kind in ((90, "JPEG"), (91, "BMP")))
+    give(project, "scored", [("a.jpg", grey), ("b.bmp", bmp), ("c.png", png(200))])
+    run_pending(store)
+    found = found_in(project)
+    assert "kind" in found["a.jpg"] and "kind" in found["b.bmp"]
+
+
+def test_a_kind_of_file_is_counted_among_the_images_asked_for(project, store):
+    for names in (("a.jpg", "b.jpg"), ("c.jpg", "d.jpg", "e.jpg")):
+        give(
+            project, "scored", [(one, encoded(np.full((36, 48), 60 + ord(one[0]) % 50, "u1"), "JPEG")) for one in names]
+        )
+    run_pending(store)
+    view = snapshot(project)
+    found = captures.captures(project, view)
+    assert found.files() == {"JPEG, grey": 5}
+    assert found.files([view.scored.names.index(one) for one in ("a.jpg", "e.jpg", "good.png")]) == {"JPEG, grey": 2}
 
 
 def test_an_odd_normal_is_found_among_the_normals(project, store):
