@@ -128,6 +128,8 @@ def _evaluated(project, shown, judged, marks, chosen, key: str) -> None:
         found = _found(shown, judged, marks, key)
     limited = judged.limit == judged.limit
     answer(found, limited)
+    if shown.settings.patches is not None:
+        st.caption(t("By the whole image. What places find besides stands below."))
     _beyond_budget(found, judged)
     # Beside each other where there is room, else one under the other.
     with st.container(horizontal=True, gap="large", key="dn2_evaluated"):

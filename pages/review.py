@@ -15,7 +15,7 @@ from pages.parts.detail import look_at
 from pages.parts.header import empty_state, need_project, problem, project_header
 from pages.parts.impact import changed_normals, preview
 from pages.parts.opened import turn_to, wanted_image
-from pages.parts.place_alone import not_compared_yet, place_badge
+from pages.parts.place_alone import not_compared_yet, place_badge, places_missing
 from pages.parts.results import cells, judged_item, most_unusual_first, with_places
 from pages.parts.service import current_project, past, snapshot
 from pages.parts.text import md, number, show, t, tn
@@ -55,7 +55,8 @@ def review() -> None:
         not_compared_yet(shown, places)
         _by_place(int(alone[lined_up.all].sum()))
     if item_id is None:
-        _finished(lined_up, which)
+        unknown = places_missing(shown, places) if which == "flagged" else 0
+        _finished(lined_up, which, unknown > 0, judged.limit != judged.limit)
     else:
         _one(project, shown, judged, item_id, lined_up, others)
     _false_alarms(project, shown, known, judged.flagged | alone)
@@ -140,11 +141,15 @@ def _by_place(count: int) -> None:
         st.markdown(f"{place_badge()} {words}")
 
 
-def _finished(lined_up, which: str) -> None:
-    if lined_up.waiting.size:
+def _finished(lined_up, which: str, places_unknown: bool, no_limit: bool) -> None:
+    if no_limit:
+        st.markdown(f"#### :material/help: {t('Nothing is judged yet: one normal is too few for a limit.')}")
+    elif lined_up.waiting.size:
         st.markdown(f"#### :material/group: {t('Others look at all that is left.')}")
     elif lined_up.done.size:
         st.markdown(f"#### :material/task_alt: {t('All are decided.')}")
+    elif places_unknown:
+        st.markdown(f"#### :material/hourglass_empty: {t('No image is flagged as a whole.')}")
     else:
         words = {
             "flagged": t("No image is flagged."),

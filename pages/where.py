@@ -114,17 +114,17 @@ def _cells(_shown, _judged, _found, _positions, key: str):
 
 def _answer(judged, found, by: np.ndarray, mask) -> None:
     counts = {name: int(np.sum(by == name)) for name in FOUND}
-    st.markdown(
-        "#### "
-        + t(
-            "{patches} of {n} flagged by a place · {whole} by the whole image · {both} by both",
-            patches=number(counts["both"] + counts["patches"]),
-            n=number(int(np.sum(~np.isnan(found.scores)))),
-            whole=number(int(judged.flagged.sum())),
-            both=number(counts["both"]),
-        )
-        + masked(mask)
+    compared = sum(counts.values())
+    words = t(
+        "{patches} of {n} flagged by a place · {whole} by the whole image · {both} by both",
+        patches=number(counts["both"] + counts["patches"]),
+        n=number(compared),
+        whole=number(counts["both"] + counts["whole"]),
+        both=number(counts["both"]),
     )
+    if not compared:
+        words = t("No image is judged by its places yet")
+    st.markdown("#### " + words + masked(mask))
     if found.calibration is None:
         st.caption(t("One normal is too few for a limit. Add more normals; the most unusual place shows already."))
     else:

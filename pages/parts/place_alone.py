@@ -18,10 +18,16 @@ def place_badge() -> str:
     return f":{BADGES['place']}-badge[{ICONS['place']} {verdict('place').word}]"
 
 
-def not_compared_yet(shown, places: PatchView | None) -> None:
+def places_missing(shown, places: PatchView | None) -> int:
     """Where places are looked at: of how many images it is not known yet."""
-    missing = 0 if shown.settings.patches is None else len(shown.scored) if places is None else places.pending
-    if missing:
+    if shown.settings.patches is None:
+        return 0
+    return len(shown.scored) if places is None else places.pending
+
+
+def not_compared_yet(shown, places: PatchView | None) -> None:
+    """Say of how many images it is not known yet."""
+    if missing := places_missing(shown, places):
         st.caption(
             tn(
                 "The places of {n} image are not compared yet: what one place alone gives away may be missing here.",
