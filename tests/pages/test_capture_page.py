@@ -34,20 +34,6 @@ def project(store, fake_encoder):
     return project
 
 
-@pytest.fixture
-def galleries(monkeypatch):
-    """What each gallery was given last, by the beginning of its key; nothing is opened."""
-    seen = {}
-
-    def note(**given):
-        seen[given["key"].rpartition("_")[0]] = given
-
-    monkeypatch.setattr("pages.parts.components.gallery.gallery", note)
-    monkeypatch.setattr("pages.parts.detail.gallery", lambda **given: None)
-    monkeypatch.setattr("pages.parts.detail.compare_zoom", lambda **given: None)
-    return seen
-
-
 def ids(project, *names: str) -> list[int]:
     items = snapshot(project).scored
     return [int(items.ids[items.names.index(name)]) for name in names]

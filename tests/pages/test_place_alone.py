@@ -21,6 +21,8 @@ from pages.parts import areas
 from tests.pages.app import give, opened, texts
 from tests.patch_stand_in import part, use_fake_patches
 
+pytestmark = pytest.mark.usefixtures("galleries")
+
 WORD = "flagged by a place"
 ALONE, WHOLE = "lot/s3.png", "lot/s4.png"  # a spot alone; the lamp was off, and the whole image is flagged as well
 
@@ -76,20 +78,6 @@ def compared(project, store):
     view = snapshot(project)
     assert [view.scored.names[at] for at in np.flatnonzero(patch_view(project, view).flagged)] == [ALONE, WHOLE]
     return project
-
-
-@pytest.fixture(autouse=True)
-def galleries(monkeypatch):
-    """What each gallery was given, by its key without the project; nothing is opened."""
-    seen = {}
-
-    def note(**given):
-        seen[given["key"].rpartition("_")[0]] = given
-
-    monkeypatch.setattr("pages.parts.components.gallery.gallery", note)
-    monkeypatch.setattr("pages.parts.detail.gallery", lambda **given: None)
-    monkeypatch.setattr("pages.parts.detail.compare_zoom", lambda **given: seen.update(zoom=given))
-    return seen
 
 
 def item(project, name: str) -> int:
